@@ -1,0 +1,270 @@
+"""The command line: parse, call, print. Every command is one call of the package and prints one line.
+
+Exit codes: 0 done, 1 failed with one sentence, 2 wrong usage.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+from tyro.conf import Positional, arg
+
+from echogan.config import RunFolder, Settings, changed, folder, shown
+from echogan.errors import BadInput
+
+app = tyro.extras.SubcommandApp()
+
+Device = Annotated[str, arg(help="auto, cpu, cuda or cuda:N")]
+Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to change, key=value")]
+
+
+def main(argv=None):
+    """Run one command; returns its exit code."""
+    try:
+        app.cli(prog="echogan", description=__doc__.splitlines()[0], args=argv, config=(tyro.conf.OmitArgPrefixes,))
+    except BadInput as error:
+        print(f"echogan: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("echogan: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 1
+    except SystemExit as end:  # tyro: 0 after --help, 2 after wrong usage; doctor: 1
+        return end.code or 0
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+@app.command
+def phantom(
+    out: Positional[Path],
+    patients: int = 240,
+    seed: int = 0,
+    frames: int = 48,
+    layout: Literal["echonet"] = "echonet",
+    workers: int | None = None,
+):
+    """Write a synthetic phantom study in the layout of a real data set.
+
+    Args:
+        out: folder to make.
+        patients: how many; one video each.
+        seed: equal seeds give equal studies.
+        frames: per video, at 50 per second.
+        layout: echonet = EchoNet-Dynamic (Videos/*.avi, FileList.csv, VolumeTracings.csv).
+        workers: processes; default one per core.
+    """
+    from echogan.data.phantom.study import write_echonet
+
+    with _bar("phantom", "patient") as tell:
+        write_echonet(out, patients, seed, frames, workers=workers, callback=tell)
+    print(f"{patients} patients of the synthetic phantom ({layout} layout) in {shown(out)}")
+
+
+@app.command
+def extract(
+    study: Positional[Path],
+    frames: Positional[Path],
+    size: int = 128,
+    phases: Literal["traced", "counted"] = "traced",
+    bilateral: bool = False,
+    workers: int | None = None,
+):
+    """Extract training frames: first, systole, diastole and last of every recording, inside the sector mask.
+
+    Args:
+        study: EchoNet-Dynamic folder, DICOM file, video, or a folder of them.
+        frames: folder to make.
+        size: pixels of height and width.
+        phases: traced = from VolumeTracings.csv where it has the recording, else counted; counted = bright pixels always.
+        bilateral: smooth as the original study did (d 5, sigmas 15).
+        workers: processes; default one per core.
+    """
+    from echogan.preprocessing.extract import extract as run
+
+    with _bar("extract", "recording") as tell:
+        summary = run(study, frames, size=size, phases=phases, bilateral=bilateral, workers=workers, callback=tell)
+    for line in summary.problems:
+        print(f"echogan: {line}", file=sys.stderr)
+    print(f"{summary.images} frames of {summary.recordings} recordings ({summary.kind}) in {shown(frames)}")
+
+
+# ------------------------------------------------------------------------------------------------ training
+
+
+@app.command
+def train(
+    arch: Positional[str],
+    config: Positional[str],
+    data: Path,
+    kimg: float = Settings.kimg,
+    seed: int = Settings.seed,
+    device: Device = Settings.device,
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    deterministic: bool = False,
+    name: str = "",
+    set: Set = (),
+):
+    """Train a config of an architecture, or continue its run exactly.
+
+    Args:
+        arch: architecture, e.g. wgan.
+        config: name in its table, e.g. demo.
+        data: folder of frames that `echogan extract` made.
+        kimg: thousands of real images to show; may be raised to train an existing run further.
+        seed: equal seeds, machines and versions give equal rows and pixels.
+        device: where to train.
+        precision: auto = bf16 on GPUs that compute it, else fp32.
+        deterministic: on a GPU, only deterministic algorithms (slower).
+        name: name of the run; default the config's.
+        set: settings of the config to change, key=value.
+    """
+    from echogan import models
+    from echogan.data.frames import load_frames
+    from echogan.engine.fit import fit
+
+    chosen = changed(models.config_of(arch, config), set)
+    settings = Settings(kimg, seed, device, precision, deterministic=deterministic)
+    with TrainingBar(f"{arch}/{name or config}") as tell:
+        run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell)
+    print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
+
+
+@app.command
+def sample(
+    run: Positional[str],
+    out: Positional[Path],
+    n: int = 36,
+    seed: int = 0,
+    kimg: float | None = None,
+    device: Device = "cpu",
+):
+    """Generate images from a run: its best weights, or those of a chosen moment of its training.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file.
+        out: folder to make, or a .png for one sheet.
+        n: images.
+        seed: image i of a seed is the same whatever n is.
+        kimg: moment of training; the nearest kept weights are used.
+        device: where to compute.
+    """
+    from echogan.engine.launch import pick_device
+    from echogan.engine.sampling import write_samples
+
+    header = write_samples(run, out, n, seed, kimg, pick_device(device))
+    origin = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg, trained on {header['data']}"
+    print(f"{n} images of {origin} in {shown(out)}")
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+@app.command
+def report(run: Positional[str] = ""):
+    """Draw figures from the CSVs of runs into results/.
+
+    Args:
+        run: folder of a run or <arch>/<config>; default all runs in experiments/.
+    """
+    written, problems = _report(run)
+    for line in problems:
+        print(f"echogan: {line}", file=sys.stderr)
+    if not written:
+        raise BadInput(f"nothing to draw in {run or folder('experiments')}; train a run with `echogan train` first")
+    print(f"{len(written)} figures in {shown(folder('results'))}")
+
+
+def _report(run=""):
+    from echogan.report.draw import draw
+
+    if not run:
+        return draw(folder("experiments"), folder("results"))
+    path = RunFolder.find(run).path.resolve()
+    return draw(path.parents[1], folder("results"), arch=path.parent.name, config=path.name)
+
+
+@app.command
+def doctor():
+    """Examine this machine: torch build, driver, GPU, precision, weights, data, disk, each with its remedy."""
+    from echogan.doctor import examine
+
+    findings = examine()
+    for f in findings:
+        print(f"{'ok' if not f.remedy else 'FAIL' if f.fatal else 'note':4}  {f.about:15} {f.state}")
+        if f.remedy:
+            print(f"{'':22}-> {f.remedy}")
+    sys.exit(int(any(f.fatal for f in findings)))
+
+
+@app.command
+def demo(kimg: float = 30.0, patients: int = 240, seed: int = 0, device: Device = "auto"):
+    """The whole study in small on the synthetic phantom: recordings, frames, a WGAN at 64 px, metrics, figures.
+
+    Args:
+        kimg: thousands of real images to show.
+        patients: of the phantom.
+        seed: of the phantom and of the training.
+        device: where to train.
+    """
+    study, frames = folder("data") / "phantom_demo", folder("data") / "phantom_demo_frames"
+    if not (study / "FileList.csv").is_file():
+        phantom(study, patients, seed)
+    if not (frames / "manifest.json").is_file():
+        extract(study, frames)
+    train("wgan", "demo", frames, kimg, seed, device)
+    report("wgan/demo")
+    run, drawn = RunFolder.find("wgan/demo"), folder("results") / "wgan" / "demo"
+    print(f"\nLook at {shown(run.samples)} (generated echoes through training) and {shown(drawn)} (figures).")
+    print("Next: `make notebook`, or bring your own recordings: `echogan extract STUDY FRAMES`.")
+
+
+# ------------------------------------------------------------------------------------------------ progress on stderr
+
+
+class _bar:
+    """A bar that a `callback(done, total)` moves."""
+
+    def __init__(self, what, unit):
+        self.bar = tqdm(desc=what, unit=unit, file=sys.stderr, mininterval=0.5)
+
+    def __enter__(self):
+        return self
+
+    def __call__(self, done, total):
+        self.bar.total = total
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+
+class TrainingBar(_bar):
+    """A bar in kimg with the latest reading beside it."""
+
+    def __init__(self, what):
+        self.bar = tqdm(
+            desc=what, unit="kimg", file=sys.stderr, bar_format="{l_bar}{bar}| {n:.1f}/{total} kimg {postfix}"
+        )
+
+    def __call__(self, progress):
+        self.bar.total = round(progress.of, 1)
+        self.bar.update(progress.kimg - self.bar.n)
+        self.bar.set_postfix_str(f"SWD {float(progress.metrics['SWD']):.1f}")
+
+
+def program():
+    """The `echogan` command: with the allocator settings that make CPU training faster, then `main`."""
+    if {"train", "demo"} & set(sys.argv[1:2]) and "--help" not in sys.argv:
+        from echogan.engine.launch import with_allocator_settings
+
+        with_allocator_settings(os.environ.get("ECHOGAN_DEVICE", "auto"))
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    program()

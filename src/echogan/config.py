@@ -1,0 +1,118 @@
+"""Where things live, and what a run is: frozen dataclasses, JSON on disk, the folder of a run."""
+
+import os
+import typing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from echogan.errors import BadInput, nearest
+from echogan.files import read_json
+
+# ------------------------------------------------------------------------------------------------ folders
+
+
+def home():
+    """The checkout this package runs from, else the current folder (an installed wheel, Colab)."""
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+def folder(name):
+    """`data`, `experiments` or `results`: $ECHOGAN_<NAME> where set, else a folder of `home()`."""
+    return Path(os.environ.get(f"ECHOGAN_{name.upper()}") or home() / name)
+
+
+def shown(path):
+    """`path` relative to the current folder where that is shorter, for a line a person reads."""
+    path = Path(path).resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`experiments/<arch>/<config>/`: the names of everything a run leaves behind."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, arch, name, experiments=None):
+        """The folder of config `name` of architecture `arch`."""
+        return cls(Path(experiments or folder("experiments")) / arch / name)
+
+    @classmethod
+    def find(cls, text, experiments=None):
+        """The run that a person means by a path or by `<arch>/<config>`; a `BadInput` where there is none."""
+        places = [Path(text), Path(experiments or folder("experiments")) / text]
+        for place in places:
+            if (place / "config.json").is_file():
+                return cls(place)
+        raise BadInput(
+            f"{text} is not a run: no config.json in {' or '.join(map(str, places))}; train one with `echogan train`"
+        )
+
+    config = property(lambda self: self.path / "config.json")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    last = property(lambda self: self.checkpoints / "last.pt")
+    samples = property(lambda self: self.path / "generated_samples")
+    losses = property(lambda self: self.path / "metrics_csv" / "losses.csv")
+    metrics = property(lambda self: self.path / "metrics_csv" / "metrics.csv")
+
+    def weights(self, which):
+        """checkpoints/<which>.safetensors; `which` is "best", "last" or a number of kimg."""
+        return self.checkpoints / f"{which if isinstance(which, str) else f'kimg_{which:06d}'}.safetensors"
+
+    def sheet(self, kimg):
+        """The sample grid of a moment."""
+        return self.samples / f"kimg_{kimg:06d}.png"
+
+    def read(self):
+        """config.json."""
+        return read_json(self.config)
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is trained, beside what its architecture's Config says."""
+
+    kimg: float = 200.0  # thousands of real images to show; may grow when a run is continued
+    seed: int = 0
+    device: str = "auto"  # auto | cpu | cuda | cuda:1 ...
+    precision: str = "auto"  # auto | fp32 | bf16
+    accumulate: int = 1  # micro-batches per update
+    deterministic: bool = False
+    row_kimg: float = 0.0  # kimg between rows of losses.csv; 0 = a hundredth of kimg at the start of the run
+
+
+def changed(config, pairs):
+    """`config` (a frozen dataclass) with `key=value` strings applied, each value read as its field's type."""
+    known = {f.name: f for f in fields(config)}
+    types = typing.get_type_hints(type(config))
+    values = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise BadInput(f"--set wants key=value, got {pair!r}")
+        if key not in known:
+            raise BadInput(f"{type(config).__qualname__} has no setting {key!r}{nearest(key, known)}")
+        values[key] = _parse(key, text, types[key])
+    return replace(config, **values)
+
+
+def _parse(key, text, kind):
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise BadInput(f"{key} must be true or false, got {text!r}")
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise BadInput(f"{key} must be a {kind.__name__}, got {text!r}") from error
+
+
+def differences(old, new, ignore=()):
+    """The keys at which two JSON-like dicts disagree, as "key: old -> new" sentences."""
+    keys = [k for k in {**old, **new} if k not in ignore]
+    return [f"{k}: {old.get(k)!r} -> {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]

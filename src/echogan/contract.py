@@ -1,0 +1,159 @@
+"""What an architecture offers and the engine runs: phases, never loops.
+
+An `Architecture` is an `nn.Module`: its *children* are what is trained, its *buffers* are what is remembered, and a tuple
+of frozen `Phase` rows says whose parameters are updated, by which pure loss, when and how exactly. The engine alone
+freezes, differentiates, reduces, steps, averages, counts, seeds and saves.
+
+Rules for authors: state is a buffer or it does not exist; a loss is a mean over its rows; randomness comes only from
+`batch.randn` and `batch.rand`; no Python branch on a tensor inside a loss; state changes only in a phase's `after`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+
+import torch
+from torch import Tensor, nn
+
+
+class Batch(dict):
+    """Rows `first::stride` of a global batch of `total` samples, and the random numbers that belong to those rows."""
+
+    def __init__(self, data, total, first=0, stride=1, rng=None):
+        super().__init__(data)
+        self.total, self.first, self.stride = total, first, stride
+        self.rng: torch.Generator | None = rng
+
+    @property
+    def device(self):
+        """Where the rows live."""
+        return next(iter(self.values())).device
+
+    def _rows(self, draw, shape):
+        # Drawn for every process and kept for this one, so any split of the batch sees the same numbers.
+        assert self.rng is not None, "a batch draws only inside a phase or `sample`"
+        numbers = draw((self.total, *shape), generator=self.rng, device=self.rng.device)
+        return numbers[self.first :: self.stride].to(self.device)
+
+    def randn(self, *shape):
+        """Standard normal numbers, (rows, *shape)."""
+        return self._rows(torch.randn, shape)
+
+    def rand(self, *shape):
+        """Uniform numbers in [0, 1), (rows, *shape)."""
+        return self._rows(torch.rand, shape)
+
+    def micro(self, k, n, share=1.0):
+        """The k-th of n interleaved parts of the first `share` of the batch."""
+        total = int(self.total * share)
+        kept = len(range(self.first, total, self.stride))
+        data = {name: rows[:kept][k::n] for name, rows in self.items()}
+        return Batch(data, total, self.first + k * self.stride, self.stride * n, self.rng)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A per-sample statistic: `after` receives it for the whole global batch, in order; all others arrive averaged."""
+
+    of: Tensor
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of update: whose parameters, by which loss, when, and how exactly."""
+
+    name: str  # a column of losses.csv
+    trains: str | None  # a child module; None: a reading or a rule, run without gradients
+    loss: Callable[[Batch], tuple]  # pure -> (mean over rows, {statistic}); scalars are further columns
+    after: Callable | None = None  # after(stats), the only place where state changes
+    every: int = 1  # ticks
+    lazy: bool = False  # a regulariser: loss x every, optimiser compensated (Karras 2020, appendix B)
+    share: float = 1.0  # of the batch
+    start: float = 0.0  # kimg; two stages of one run are two windows
+    stop: float = inf
+    precision: str = "auto"  # or "fp32"
+    compile: bool = True  # False where the loss differentiates a gradient or walks a graph twice
+
+
+@dataclass(frozen=True)
+class Optim:
+    """Optimiser of one child; betas are (beta1, beta2) of Adam, or (unused, alpha) of RMSprop."""
+
+    lr: float
+    betas: tuple = (0.0, 0.99)
+    kind: str = "adam"  # adam | rmsprop
+    eps: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Average:
+    """Exponential moving average of children: half-life in kimg, at most `rampup` x the images shown so far."""
+
+    of: tuple
+    kimg: float = 10.0
+    rampup: float = 0.05
+
+
+@dataclass
+class Clock:
+    """Everything that counts; integers only."""
+
+    images: int = 0
+    tick: int = 0
+    count: dict = field(default_factory=dict)  # phase -> updates made
+    last: dict = field(default_factory=dict)  # phase -> tick of its last update
+
+    @property
+    def kimg(self):
+        """Thousands of real images shown."""
+        return self.images / 1000
+
+    def since(self, name):
+        """Ticks since phase `name` last ran, counting the present one."""
+        return self.tick - self.last.get(name, -1)
+
+
+class Architecture(nn.Module):
+    """Children are trained, buffers are remembered, both are checkpointed."""
+
+    phases: tuple = ()  # of Phase, in order
+    optim: dict = {}  # child -> Optim
+    ema: Average | None = None
+    exports: tuple = ("G",)  # children that `generate` needs: what a .safetensors file holds
+    guests: tuple = ()  # frozen networks handed in; a tuple keeps them out of state_dict()
+
+    def schedule(self, clock):
+        """Yield the phases of this tick; each yield gives back that phase's statistics. Keep nothing between ticks."""
+        for p in self.phases:
+            if p.start <= clock.kimg < p.stop and clock.tick % p.every == 0:
+                yield p.name
+
+    def rate(self, child, kimg):
+        """Factor on the learning rate of `child`."""
+        return 1.0
+
+    def generate(self, batch, truncation=1.0):
+        """Images (rows, 1, H, W) in [-1, 1] from the batch's random numbers; `truncation` < 1 trades variety for typicality."""
+        raise NotImplementedError(f"{type(self).__name__} does not sample")
+
+    @torch.no_grad()
+    def sample(self, n, seed=0, truncation=1.0, block=64):
+        """`n` images (n, 1, H, W) float in [-1, 1]; image i depends on (seed, i) and the weights, not on n or the device.
+
+        Random numbers are drawn on the CPU in blocks of 64, so the first images of a longer series are the shorter one.
+        """
+        device, mode = next(self.parameters()).device, self.training
+        self.eval()
+        images: list[Tensor] = []
+        for first in range(0, n, block):
+            rng = torch.Generator().manual_seed(seed_of(seed, "sample", first))
+            index = torch.arange(first, first + block, device=device)
+            images.append(self.generate(Batch({"index": index}, block, rng=rng), truncation)[: n - first])
+        self.train(mode)
+        return torch.cat(images)
+
+
+def seed_of(*parts):
+    """32 bits from any numbers and names: the CPU generator ignores the upper half of a longer seed."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=4).digest(), "big")

@@ -1,0 +1,132 @@
+"""`echogan doctor`: what this machine has, and the remedy for what it lacks. Returns findings; prints nothing."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from echogan.config import folder
+
+REINSTALL = "take both from one source: uv pip install --torch-backend=auto --reinstall torch torchvision"
+NEEDED_GB = 2  # free disk for the demo with room to spare
+WEIGHTS = ("inception_v3_fid_2015-12-05_nofc.pth", "lpips_alexnet_features.pth", "lpips_lin_v0.1_alex.pth")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination; `remedy` is empty where all is well, `fatal` where training cannot run without it."""
+
+    about: str
+    state: str
+    remedy: str = ""
+    fatal: bool = False
+
+
+def examine():
+    """All findings, in the order in which they matter."""
+    checks = (_python, _torch, _torchvision, _gpu, _precision, _packages, _weights, _data, _disk)
+    return [finding for check in checks for finding in check()]
+
+
+def _python():
+    old = sys.version_info < (3, 10)
+    yield Finding("Python", platform.python_version(), "install Python 3.10 or newer" if old else "", old)
+
+
+def _torch():
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Finding("torch", f"does not import ({_first(error)})", REINSTALL, fatal=True)
+        return
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
+    yield Finding("torch", f"{torch.__version__} ({build}, {torch.get_num_threads()} threads)")
+
+
+def _torchvision():
+    try:
+        import torchvision
+    except Exception as error:  # torchvision of another build raises RuntimeError, OSError or ImportError
+        yield Finding("torchvision", f"does not import beside this torch ({_first(error)})", REINSTALL, fatal=True)
+        return
+    yield Finding("torchvision", torchvision.__version__)
+
+
+def _gpu():
+    driver = _driver()
+    try:
+        import torch
+    except (ImportError, OSError):
+        return
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            p = torch.cuda.get_device_properties(i)
+            yield Finding(f"GPU {i}", f"{p.name}, {p.total_memory / 2**30:.0f} GiB, driver {driver or 'unknown'}")
+    elif driver:
+        state = f"driver {driver} is there, but torch cannot use it"
+        yield Finding(
+            "GPU", state, "update the driver, or: uv pip install --torch-backend=auto --reinstall torch torchvision"
+        )
+    else:
+        yield Finding("GPU", "none: training runs on the CPU, which suits the demo and the small configs")
+
+
+def _driver():
+    if not shutil.which("nvidia-smi"):
+        return ""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    return answer.stdout.strip().splitlines()[0] if answer.returncode == 0 and answer.stdout.strip() else ""
+
+
+def _precision():
+    try:
+        from echogan.engine.launch import pick_device, pick_precision
+    except (ImportError, OSError):
+        return
+    autocast = pick_precision("auto", pick_device("auto"))
+    yield Finding("precision", "bf16, regularisers in fp32" if autocast else "fp32")
+
+
+def _packages():
+    for name in ("numpy", "opencv-python", "pandas", "matplotlib", "safetensors", "pydicom", "tyro"):
+        try:
+            yield Finding(name, version(name))
+        except PackageNotFoundError:
+            yield Finding(name, "missing", f"uv pip install -c constraints.txt {name}", fatal=name != "tyro")
+
+
+def _weights():
+    named = os.environ.get("ECHOGAN_WEIGHTS")
+    if not named:
+        yield Finding("metric weights", "ECHOGAN_WEIGHTS is not set: metrics that need no network still run")
+        return
+    missing = [name for name in WEIGHTS if not (Path(named) / name).is_file()]
+    remedy = f"put {', '.join(missing)} there, or point ECHOGAN_WEIGHTS elsewhere" if missing else ""
+    yield Finding("metric weights", f"{named}: {len(WEIGHTS) - len(missing)} of {len(WEIGHTS)} files", remedy)
+
+
+def _data():
+    place = folder("data")
+    sets = sorted(p.parent.name for p in place.glob("*/manifest.json")) if place.is_dir() else []
+    yield Finding(
+        "data", f"{place}: {', '.join(sets) or 'no frames yet'}", "" if sets else "echogan demo, or echogan extract"
+    )
+
+
+def _disk():
+    place = folder("experiments")
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 2**30
+    yield Finding(
+        "disk", f"{free:.0f} GiB free at {place}", "" if free > NEEDED_GB else f"free at least {NEEDED_GB} GiB"
+    )
+
+
+def _first(error):
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""The only training loop, and everything around it: feed, checkpoints, records, readings, launching."""

@@ -1,0 +1,78 @@
+"""What a run keeps: `last.pt` to go on from, and .safetensors files to generate images from. No pickled code, ever."""
+
+import json
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from echogan import models
+from echogan.errors import BadInput
+from echogan.files import atomic
+
+KEPT = 12  # log-spaced weights of a run
+
+
+def save(path, state):
+    """Write a resume state, whole or not at all."""
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load(path, device):
+    """Read a resume state; tensors, numbers and strings only."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+        raise BadInput(f"{path} cannot be read ({_first_line(error)}); remove its run and train it again") from error
+
+
+def export(path, model, origin):
+    """Write the children that sampling needs; the header holds what builds them again, and `origin`: {word: word}."""
+    tensors = {
+        f"{child}.{key}": value.detach().cpu().contiguous()
+        for child in model.exports
+        for key, value in getattr(model, child).state_dict().items()
+    }
+    header = {**origin, "config": json.dumps(asdict(model.config))}
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def load_weights(path, device="cpu"):
+    """(model in eval mode, header) of a .safetensors file written by `export`; its origin and config."""
+    path = Path(path)
+    try:
+        with safe_open(path, "pt", device=str(device)) as file:
+            header, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is not a readable .safetensors file ({_first_line(error)})") from error
+    if not {"arch", "config", "kimg", "data"} <= header.keys():
+        raise BadInput(f"{path} was not written by EchoGAN: its header names no architecture")
+    module = models.load(header["arch"])
+    config = json.loads(header["config"])
+    model = module.build(module.Config(**config)).to(device).eval()
+    _, unknown = model.load_state_dict(tensors, strict=False)
+    lacking = [k for c in model.exports for k in getattr(model, c).state_dict() if f"{c}.{k}" not in tensors]
+    if unknown or lacking:
+        raise BadInput(f"{path} does not fit {header['arch']}: {(unknown + lacking)[0]} is not where it should be")
+    return model, {**header, "config": config, "kimg": float(header["kimg"])}
+
+
+def thin(folder):
+    """Keep `KEPT` of the kimg_<n>.safetensors of a run: powers of two before those between them, late before early."""
+    moments = sorted(kept_moments(folder).items(), key=lambda moment: (moment[0].bit_count() == 1, moment[0]))
+    for _, path in moments[:-KEPT]:
+        path.unlink()
+
+
+def kept_moments(folder):
+    """{kimg: path} of the weights of a run that are still there, ascending."""
+    return {int(p.stem.removeprefix("kimg_")): p for p in sorted(Path(folder).glob("kimg_*.safetensors"))}
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

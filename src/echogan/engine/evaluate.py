@@ -1,0 +1,37 @@
+"""One row of metrics.csv: generated images against the frames of one split."""
+
+import numpy as np
+
+from echogan.metrics.histogram import jensen_shannon
+from echogan.metrics.sliced import sliced_wasserstein
+from echogan.metrics.spectrum import spectral_difference
+
+READINGS = 512  # images a side of a reading during training
+
+WEIGHT_FREE = {"SWD": sliced_wasserstein, "JSD": jensen_shannon, "spectrum_dB": spectral_difference}
+
+
+def distances(images, reference, prefix=""):
+    """{metric: value} of every metric that needs no network; uint8 (N, H, W) against (M, H, W)."""
+    return {prefix + name: metric(images, reference) for name, metric in WEIGHT_FREE.items()}
+
+
+def spread(images, n, seed=0):
+    """At most `n` of the images, chosen at random but the same for one seed."""
+    if len(images) <= n:
+        return images
+    return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]
+
+
+class Reading:
+    """Measures generated images against VAL, beside the floor: training frames of the same number against VAL."""
+
+    def __init__(self, train, val, n=READINGS):
+        self.reference = spread(val, n)
+        self.n = n
+        self.floor = distances(spread(train, n), self.reference, "floor_")
+
+    def row(self, images):
+        """Columns of metrics.csv."""
+        counts = {"split": "VAL", "n_real": len(self.reference), "n_fake": len(images)}
+        return {**counts, **distances(images, self.reference), **self.floor}

@@ -1,0 +1,70 @@
+"""Where and how exactly a run computes: device, precision, threads, determinism, the allocator."""
+
+import os
+import platform
+import sys
+
+import torch
+
+from echogan.errors import BadInput
+
+# glibc returns freed blocks to the system at once, so every step faults its activations in again; keeping them was
+# worth 1.5x on the official StyleGAN2-ADA step. It must be set before the process starts.
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "67108864"}
+
+
+def pick_device(name="auto"):
+    """The device a run asked for; a GPU that is not there is an error, never a silent CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise BadInput(
+            f"device {name!r} was asked for, but torch sees no GPU; run `echogan doctor`, or use --device cpu"
+        )
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInput(f"{name!r} is not a device; use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(f"device {name!r} was asked for, but torch sees {torch.cuda.device_count()} GPU(s)")
+    return device
+
+
+def pick_precision(name, device):
+    """Autocast type or None for fp32; "auto" is bf16 on GPUs that compute it (capability 8.0), else fp32."""
+    if name not in ("auto", "fp32", "bf16"):
+        raise BadInput(f"precision {name!r} is unknown; use auto, fp32 or bf16")
+    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if name == "bf16" or (name == "auto" and native) else None
+
+
+def hardware(device):
+    """One line that names what computed, for config.json and every caption."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of {_processor()}"
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def make_deterministic(wanted):
+    """Equal seed, machine and versions give equal numbers: always so on a CPU, on a GPU only when wanted (slower)."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+
+
+def with_allocator_settings(device="auto"):
+    """Start this program again with `ALLOCATOR` where that pays (Linux, training on the CPU) and is not yet so."""
+    pays = sys.platform == "linux" and not (
+        device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    )
+    if pays and not any(name in os.environ for name in ALLOCATOR):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **ALLOCATOR})

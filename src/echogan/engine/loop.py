@@ -1,0 +1,217 @@
+"""The engine: one tick runs the phases of one global batch. It alone freezes, differentiates, reduces, steps and averages."""
+
+import copy
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from echogan.contract import Clock, Rows, seed_of
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How numbers are computed: seed, micro-batches per update, autocast type of phases that do not ask for fp32."""
+
+    seed: int = 0
+    accumulate: int = 1
+    autocast: torch.dtype | None = None
+
+
+def world():
+    """Processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+class Engine:
+    """Trains `model` (an `Architecture`) with one optimiser per child; `clock` counts, `shadow` is the average."""
+
+    def __init__(self, model, numerics=None):
+        self.model, self.numerics = model, numerics or Numerics()
+        self.clock, self.live = Clock(), None
+        self.phases = {p.name: p for p in model.phases}
+        # Only what is trainable at construction: freezing must not wake what the author froze.
+        self.groups = {n: [p for p in child.parameters() if p.requires_grad] for n, child in model.named_children()}
+        self.optimisers = {name: self._optimiser(name) for name in model.optim}
+        self.shadow = {name: copy.deepcopy(getattr(model, name)).eval() for name in (model.ema.of if model.ema else ())}
+        for child in self.shadow.values():
+            child.requires_grad_(False)
+        self.device = next(model.parameters()).device
+        self.rng = torch.Generator(self.device)
+        self.sums, self.counts = {}, {}
+
+    # -------------------------------------------------------------------------------------------- one tick
+
+    def tick(self, batch):
+        """Run one global batch through the phases that the model's schedule yields."""
+        plan, stats = self.model.schedule(self.clock), None
+        with suppress(StopIteration):
+            while True:
+                stats = self.update(self.phases[plan.send(stats)], batch)
+        self.clock.tick += 1
+        self.clock.images += batch.total
+        self.average(batch.total)
+
+    def update(self, phase, batch):
+        """One phase on one global batch: freeze, forward, backward, reduce, step, note, remember."""
+        self.freeze(phase.trains)
+        n, parts = self.numerics.accumulate, []
+        for k in range(n):
+            loss, stats = self.forward(phase, batch.micro(k, n, phase.share))
+            if phase.trains:
+                (loss * (phase.every if phase.lazy else 1) / n).backward()
+                stats = {phase.name: loss.detach(), **stats}
+            parts.append({name: _detached(value) for name, value in stats.items()})
+        stats = self.reduce(phase, parts)
+        if phase.trains:
+            self.step(phase.trains)
+        self.note(phase.name, stats)  # before `after`: a statistic may alias the state it changes
+        if phase.after:
+            with torch.no_grad():
+                phase.after(stats)
+        return stats
+
+    def forward(self, phase, batch):
+        """The phase's loss, its randomness fixed by (seed, phase, how often the phase has run)."""
+        seed = seed_of(self.numerics.seed, phase.name, self.clock.count.get(phase.name, 0))
+        batch.rng = self.rng.manual_seed(seed)
+        torch.default_generator.manual_seed(seed + batch.first)  # dropout: this process's own
+        with torch.set_grad_enabled(phase.trains is not None), self.precision(phase):
+            return phase.loss(batch)
+
+    def precision(self, phase):
+        """Autocast where the run wants it and the phase allows it."""
+        if self.numerics.autocast is None or phase.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, self.numerics.autocast)
+
+    def freeze(self, trains):
+        """Only one child ever has gradients, so losses need neither detach() nor no_grad()."""
+        if trains != self.live:
+            for child, params in self.groups.items():
+                for p in params:
+                    p.requires_grad_(child == trains)
+            self.live = trains
+
+    @torch.no_grad()
+    def reduce(self, phase, parts):
+        """Rows side by side, the rest averaged; gradients and statistics of all processes in one flat all-reduce."""
+        stats = {k: [p[k] for p in parts] for k in parts[0]}
+        rows = {k: _everyone(_interleave([r.of for r in v])) for k, v in stats.items() if isinstance(v[0], Rows)}
+        means = {k: torch.stack(v).mean(0).float() for k, v in stats.items() if k not in rows}
+        if world() > 1:
+            grads = [p.grad for p in self.groups.get(phase.trains, ()) if p.grad is not None]
+            _all_mean([*grads, *means.values()])
+        return {**means, **{k: v.float() for k, v in rows.items()}}
+
+    def step(self, child):
+        """One optimiser step at the architecture's present rate."""
+        optimiser = self.optimisers[child]
+        for group in optimiser.param_groups:
+            group["lr"] = group["base"] * self.model.rate(child, self.clock.kimg)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def average(self, images):
+        """EMA with half-life `kimg`, shorter at the start; buffers (batch-norm statistics) are copied."""
+        if not self.shadow:
+            return
+        half_life = min(self.model.ema.kimg * 1000, self.model.ema.rampup * self.clock.images)
+        weight = 1 - 0.5 ** (images / max(half_life, 1e-8))
+        for name, shadow in self.shadow.items():
+            live = getattr(self.model, name)
+            torch._foreach_lerp_(list(shadow.parameters()), list(live.parameters()), weight)
+            for kept, new in zip(shadow.buffers(), live.buffers()):
+                kept.copy_(new)
+
+    # -------------------------------------------------------------------------------------------- statistics
+
+    def note(self, name, stats):
+        """Add scalars to running sums on the device; nothing is read here."""
+        for key, value in stats.items():
+            if value.ndim == 0:
+                self.sums[key] = self.sums[key] + value if key in self.sums else value.clone()
+                self.counts[key] = self.counts.get(key, 0) + 1
+        self.clock.count[name] = self.clock.count.get(name, 0) + 1
+        self.clock.last[name] = self.clock.tick
+
+    def read(self):
+        """Means since the last reading, {column: float}, with the one transfer from the device; sums start anew."""
+        names = list(self.sums)
+        values = torch.stack([self.sums[n] / self.counts[n] for n in names]).tolist() if names else []
+        self.sums, self.counts = {}, {}
+        return dict(zip(names, values))
+
+    # -------------------------------------------------------------------------------------------- state
+
+    @contextmanager
+    def averaged(self):
+        """The model with its averages in place of the live children, to sample from."""
+        live = {name: getattr(self.model, name) for name in self.shadow}
+        for name, shadow in self.shadow.items():
+            setattr(self.model, name, shadow)
+        try:
+            yield self.model
+        finally:
+            for name, child in live.items():
+                setattr(self.model, name, child)
+
+    def state(self):
+        """Everything that a resumed run needs, as tensors, numbers and strings."""
+        return {
+            "model": self.model.state_dict(),
+            "shadow": {n: s.state_dict() for n, s in self.shadow.items()},
+            "optimisers": {n: o.state_dict() for n, o in self.optimisers.items()},
+            "clock": vars(self.clock),
+        }
+
+    def restore(self, state):
+        """Take up a `state()`."""
+        self.model.load_state_dict(state["model"])
+        for name, shadow in self.shadow.items():
+            shadow.load_state_dict(state["shadow"][name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.clock = Clock(**state["clock"])
+
+    def _optimiser(self, child):
+        """Lazy regularisers act every n-th update; lr and betas make up for it (Karras 2020, appendix B)."""
+        o = self.model.optim[child]
+        lazy = sum(1 / p.every for p in self.model.phases if p.lazy and p.trains == child)
+        c = 1 / (1 + lazy)
+        lr, betas = o.lr * c, tuple(float(b) ** c for b in o.betas)
+        if o.kind == "rmsprop":
+            optimiser = torch.optim.RMSprop(self.groups[child], lr, alpha=betas[1], eps=o.eps)
+        else:
+            optimiser = torch.optim.Adam(self.groups[child], lr, betas, o.eps, fused=True)
+        for group in optimiser.param_groups:
+            group["base"] = lr
+        return optimiser
+
+
+def _detached(value):
+    return Rows(value.of.detach()) if isinstance(value, Rows) else value.detach()
+
+
+def _interleave(parts):
+    return torch.stack(parts, 1).flatten(0, 1)
+
+
+def _everyone(rows):
+    if world() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(parts, rows.contiguous())
+    return _interleave(parts)
+
+
+def _all_mean(tensors):
+    """Replace every tensor by its mean over all processes, in one collective."""
+    if not tensors:
+        return
+    flat = torch.cat([t.reshape(-1) for t in tensors])
+    dist.all_reduce(flat)
+    for tensor, piece in zip(tensors, flat.div_(world()).split([t.numel() for t in tensors])):
+        tensor.copy_(piece.view_as(tensor))

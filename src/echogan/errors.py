@@ -1,0 +1,14 @@
+"""What goes wrong through no fault of ours, said in one sentence."""
+
+import difflib
+
+
+class BadInput(Exception):
+    """Something handed to EchoGAN cannot be used; the message names it and the remedy in one sentence."""
+
+
+def nearest(word, known):
+    """`; did you mean 'x'?` for the closest of `known`, or the list of them."""
+    known = sorted(map(str, known))
+    match = difflib.get_close_matches(str(word), known, n=1, cutoff=0.4)
+    return f"; did you mean {match[0]!r}?" if match else f"; choose from {', '.join(known)}"

@@ -1,0 +1,68 @@
+"""The DCGAN pair (Radford 2016): a ladder of strided convolutions up, and one down."""
+
+from math import log2
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def steps_to(resolution):
+    """How often 4 px doubles to reach `resolution`."""
+    return int(log2(resolution)) - 2
+
+
+class Generator(nn.Module):
+    """(B, latent) -> (B, 1, resolution, resolution) in [-1, 1].
+
+    `width` is the number of channels at half the resolution; it doubles with every halving down to 4 px.
+    """
+
+    def __init__(self, resolution, latent, width, norm="batch"):
+        super().__init__()
+        widths = [width * 2**i for i in reversed(range(steps_to(resolution)))]  # 4 px first
+        layers = [
+            nn.ConvTranspose2d(latent, widths[0], 4, 1, 0, bias=False),
+            *_after(widths[0], norm, nn.ReLU(True)),
+        ]
+        for a, b in zip(widths, widths[1:]):
+            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), *_after(b, norm, nn.ReLU(True))]
+        layers += [nn.ConvTranspose2d(widths[-1], 1, 4, 2, 1, bias=False), nn.Tanh()]
+        self.net = nn.Sequential(*layers).apply(dcgan_init)
+
+    def forward(self, z):
+        """(B, latent) -> (B, 1, H, W)."""
+        return self.net(z[:, :, None, None])
+
+
+class Critic(nn.Module):
+    """(B, 1, resolution, resolution) -> (B,) scores, one per image, unbounded.
+
+    `norm` is "batch" (as the original study had it), "none", or "spectral" (Miyato 2018).
+    """
+
+    def __init__(self, resolution, width, norm="none"):
+        super().__init__()
+        wrap = spectral_norm if norm == "spectral" else (lambda layer: layer)
+        widths = [width * 2**i for i in range(steps_to(resolution))]
+        layers = [wrap(nn.Conv2d(1, width, 4, 2, 1, bias=False)), nn.LeakyReLU(0.2, True)]
+        for a, b in zip(widths, widths[1:]):
+            layers += [wrap(nn.Conv2d(a, b, 4, 2, 1, bias=False)), *_after(b, norm, nn.LeakyReLU(0.2, True))]
+        layers += [wrap(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False))]
+        self.net = nn.Sequential(*layers).apply(dcgan_init)
+
+    def forward(self, x):
+        """(B, 1, H, W) -> (B,)."""
+        return self.net(x).flatten()
+
+
+def _after(channels, norm, activation):
+    return [nn.BatchNorm2d(channels), activation] if norm == "batch" else [activation]
+
+
+def dcgan_init(module):
+    """Convolutions N(0, 0.02), batch-norm gains N(1, 0.02) (Radford 2016, section 4)."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        for weight in module.parameters():  # the one they have, under spectral norm too
+            nn.init.normal_(weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

@@ -1,0 +1,45 @@
+"""Before anything imports torch: one thread (spinning threads on shared cores are 20-100 times slower), no display."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "agg"
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echogan.data.frames import COLUMNS, FrameSet
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """Every test has its own data, experiments and results."""
+    for name in ("data", "experiments", "results"):
+        monkeypatch.setenv(f"ECHOGAN_{name.upper()}", str(tmp_path / name))
+    monkeypatch.delenv("ECHOGAN_WEIGHTS", raising=False)
+
+
+def blobs(n, size=32, seed=0):
+    """uint8 (n, size, size): a bright blob at a random place of each, enough for a critic to look at."""
+    centres = np.random.default_rng(seed).uniform(0.25, 0.75, (n, 2, 1, 1)) * size
+    y, x = np.mgrid[:size, :size]
+    distance = (y - centres[:, 0]) ** 2 + (x - centres[:, 1]) ** 2
+    return (255 * np.exp(-distance / (2 * (size / 10) ** 2))).astype(np.uint8)
+
+
+@pytest.fixture
+def frames():
+    """48 TRAIN, 8 VAL and 8 TEST frames of 32 px, two of each patient."""
+    splits = ["TRAIN"] * 48 + ["VAL"] * 8 + ["TEST"] * 8
+    rows = [
+        {
+            "file": f"p{i // 2}_f{i % 2}.png",
+            "video": f"p{i // 2}",
+            "patient": f"p{i // 2}",
+            "split": split,
+            "frame": i % 2,
+        }
+        for i, split in enumerate(splits)
+    ]
+    return FrameSet(blobs(64), pd.DataFrame(rows, columns=list(COLUMNS)), {"kind": "test blobs"})

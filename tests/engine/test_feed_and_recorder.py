@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from echogan.engine.feed import Feed, resized, to_grey, to_signed
+from echogan.engine.recorder import Table
+
+
+def test_every_epoch_shows_every_image_once_in_another_order():
+    feed = Feed(np.zeros((7, 8, 8), np.uint8), 8, seed=3)
+    seen = np.concatenate([feed.entries(first, 5) for first in range(0, 35, 5)]).reshape(5, 7)
+    assert all(sorted(epoch) == list(range(7)) for epoch in seen)
+    assert len({tuple(epoch) for epoch in seen}) > 1
+
+
+def test_any_moment_can_be_taken_up_and_any_rank_knows_its_rows():
+    feed, again = (Feed(np.arange(9, dtype=np.uint8).repeat(64).reshape(9, 8, 8), 8, seed=1) for _ in "ab")
+    for first in range(0, 40, 4):
+        feed.batch(first, 4)
+    whole = feed.batch(40, 4)["image"]
+    assert torch.equal(again.batch(40, 4)["image"], whole)
+    assert torch.equal(again.batch(40, 4, rank=1, world=2)["image"], whole[1::2])
+
+
+def test_grey_levels_survive_the_way_into_the_model_and_back():
+    grey = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
+    signed = to_signed(grey)
+    assert signed.min() == -1 and signed.max() == 1 and signed.shape == (1, 1, 16, 16)
+    assert torch.equal(to_grey(signed), grey)
+
+
+def test_resizing_is_anti_aliased():
+    stripes = np.tile(np.array([0, 255], np.uint8), (2, 64, 32))
+    half = resized(stripes, 32).numpy()
+    assert half.shape == (2, 32, 32) and abs(half[:, 4:-4, 4:-4].astype(float) - 127.5).max() < 3
+    assert resized(stripes, 64).numpy().tobytes() == stripes.tobytes()
+
+
+def test_rows_are_on_disk_at_once_and_a_new_column_joins(tmp_path):
+    table = Table(tmp_path / "t.csv", ["kimg"])
+    table.add({"kimg": 1.0, "G": 0.25})
+    table.add({"kimg": 2.0, "G": math.nan, "late": 3})
+    assert (tmp_path / "t.csv").read_text() == "kimg,G,late\n1,0.25,\n2,,3\n"
+    assert table.numbers("G") == [0.25, pytest.approx(math.nan, nan_ok=True)]
+
+
+def test_rows_beyond_the_checkpoint_and_broken_lines_are_cut(tmp_path):
+    (tmp_path / "t.csv").write_text("kimg,G\n1,0.5\n2,0.4\n3,0.3\n4")
+    table = Table(tmp_path / "t.csv", ["kimg"], until=2.0)
+    assert [row["G"] for row in table.rows] == ["0.5", "0.4"]
+    assert (tmp_path / "t.csv").read_text() == "kimg,G\n1,0.5\n2,0.4\n"

@@ -1,0 +1,194 @@
+import csv
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from echogan import models
+from echogan.config import Settings
+from echogan.engine import fit as module
+from echogan.engine.fit import fit, is_moment
+from echogan.engine.loop import Engine
+from echogan.errors import BadInput
+
+CONFIG = models.config_of("wgan", "demo").tiny()
+SETTINGS = Settings(kimg=0.64, seed=5, device="cpu", row_kimg=0.064)
+
+
+def train(frames, folder, settings=SETTINGS, config=CONFIG, callback=None, arch="wgan"):
+    return fit(arch, "t", frames, settings, config, experiments=folder, callback=callback)
+
+
+def rows(path):
+    """A CSV without its seconds."""
+    with open(path, newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def tensors(path):
+    """The bits of every tensor in a .safetensors file (its header's order varies from one writing to the next)."""
+    return {key: tensor.numpy().tobytes() for key, tensor in load_file(path).items()}
+
+
+def left_behind(run):
+    """All that two equal runs must share: rows, pictures, weights."""
+    pictures = {p.name: cv2.imread(str(p), -1).tobytes() for p in run.samples.glob("*.png")}
+    weights = {p.name: tensors(p) for p in run.checkpoints.glob("*.safetensors")}
+    return rows(run.losses), rows(run.metrics), pictures, weights
+
+
+class Killed(Exception):
+    pass
+
+
+def dies_at(tick, monkeypatch):
+    """Make the engine die in the middle of a tick, its parameters half updated."""
+    whole = Engine.tick
+
+    def dying(self, batch):
+        if self.clock.tick == tick:
+            self.update(next(iter(self.phases.values())), batch)
+            raise Killed
+        whole(self, batch)
+
+    monkeypatch.setattr(Engine, "tick", dying)
+
+
+def test_a_run_leaves_what_it_promises(frames, tmp_path):
+    seen = []
+    run = train(frames, tmp_path, callback=seen.append)
+    assert run.path == tmp_path / "wgan" / "t"
+    config = json.loads(run.config.read_text())
+    assert config["data"]["kind"] == "test blobs" and config["data"]["images"] == {"TEST": 8, "TRAIN": 48, "VAL": 8}
+    assert config["settings"]["seed"] == 5 and config["versions"]["torch"] == torch.__version__
+    assert str(tmp_path) not in run.config.read_text()
+    losses = rows(run.losses)
+    assert [float(r["kimg"]) for r in losses] == pytest.approx(np.arange(1, 11) * 0.064)
+    assert {"D", "G", "penalty", "real", "fake"} <= losses[0].keys()
+    assert float(losses[-1]["epoch"]) == pytest.approx(640 / 48, rel=1e-5)
+    assert {r["split"] for r in rows(run.metrics)} == {"VAL"}
+    assert run.last.is_file() and run.weights("best").is_file() and run.weights("last").is_file()
+    assert cv2.imread(str(run.sheet(1)), cv2.IMREAD_UNCHANGED).shape == (6 * 33 - 1, 6 * 33 - 1)
+    assert len(seen) == 10 and seen[-1].kimg == seen[-1].of == pytest.approx(0.64)
+    assert list(tmp_path.rglob("*partial*")) == []
+
+
+def test_equal_seeds_give_equal_rows_pixels_and_weights_and_others_do_not(frames, tmp_path):
+    a, b = (left_behind(train(frames, tmp_path / x)) for x in "ab")
+    assert a == b
+    other = left_behind(train(frames, tmp_path / "c", replace(SETTINGS, seed=6)))
+    assert other[0] != a[0] and other[2] != a[2]
+
+
+@pytest.mark.parametrize("tick", [0, 3, 17, 33])
+def test_killed_and_continued_equals_unbroken(frames, tmp_path, monkeypatch, tick):
+    whole = left_behind(train(frames, tmp_path / "whole"))
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1 if tick != 33 else 1e9)  # the last case dies before any checkpoint
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        dies_at(tick, patch)
+        train(frames, tmp_path / "killed")
+    assert left_behind(train(frames, tmp_path / "killed")) == whole
+
+
+def test_killed_while_writing_keeps_the_checkpoint_before(frames, tmp_path, monkeypatch):
+    whole = left_behind(train(frames, tmp_path / "whole"))
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1)
+    save, count = torch.save, []
+
+    def full_disk(state, path):
+        count.append(path)
+        if len(count) == 4:
+            path.write_bytes(b"half a checkpoint")
+            raise OSError(28, "No space left on device")
+        save(state, path)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(BadInput, match=r"last.pt: No space left on device; free some space"),
+    ):
+        patch.setattr(torch, "save", full_disk)
+        train(frames, tmp_path / "killed")
+    assert list(tmp_path.rglob("*partial*")) == []
+    assert left_behind(train(frames, tmp_path / "killed")) == whole
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(frames, tmp_path):
+    whole = train(frames, tmp_path / "whole", replace(SETTINGS, kimg=0.96))
+    train(frames, tmp_path / "grown")
+    grown = train(frames, tmp_path / "grown", replace(SETTINGS, kimg=0.96))
+    assert rows(grown.losses) == rows(whole.losses)
+    assert tensors(grown.weights("last")) == tensors(whole.weights("last"))
+    assert json.loads(grown.config.read_text())["settings"]["kimg"] == 0.96
+
+
+def test_a_finished_run_is_left_as_it_is(frames, tmp_path):
+    before = left_behind(train(frames, tmp_path))
+    assert left_behind(train(frames, tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    "settings, config, named",
+    [
+        (replace(SETTINGS, seed=6), CONFIG, "seed: 5 -> 6"),
+        (SETTINGS, replace(CONFIG, lr=0.5), "lr: 0.001 -> 0.5"),
+        (replace(SETTINGS, accumulate=2), CONFIG, "accumulate: 1 -> 2"),
+    ],
+)
+def test_another_setting_is_refused_by_name(frames, tmp_path, settings, config, named):
+    run = train(frames, tmp_path)
+    before = left_behind(run)
+    with pytest.raises(BadInput, match=named):
+        train(frames, tmp_path, settings, config)
+    assert left_behind(run) == before
+
+
+def test_other_data_are_refused(frames, tmp_path):
+    train(frames, tmp_path)
+    frames.images[0] += 1
+    with pytest.raises(BadInput, match="fingerprint"):
+        train(frames, tmp_path)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_with_its_name(frames, tmp_path):
+    with pytest.raises(BadInput, match=r"loss '\w+' is (nan|inf|-inf)"):
+        train(frames, tmp_path, config=replace(CONFIG, lr=1e9))
+    assert not (tmp_path / "wgan" / "t" / "checkpoints" / "last.pt").exists()
+
+
+def test_a_gpu_that_is_not_there_is_an_error(frames, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(BadInput, match="torch sees no GPU"):
+        train(frames, tmp_path, replace(SETTINGS, device="cuda"))
+    assert not (tmp_path / "wgan").exists()
+
+
+def test_a_broken_checkpoint_is_named(frames, tmp_path):
+    run = train(frames, tmp_path)
+    run.last.write_bytes(b"not a checkpoint")
+    with pytest.raises(BadInput, match=r"last.pt cannot be read"):
+        train(frames, tmp_path)
+
+
+def test_training_learns_the_blobs(frames, tmp_path):
+    run = train(frames, tmp_path, replace(SETTINGS, kimg=6.4, row_kimg=0.64), replace(CONFIG, width=8, critic_width=8))
+    swd = [float(r["SWD"]) for r in rows(run.metrics)]
+    assert swd[-1] < swd[0] / 2
+
+
+def test_moments_are_log_spaced_and_do_not_depend_on_the_end():
+    hits = [images // 1000 for images in range(1000, 200_000, 1000) if is_moment(images, 1000)]
+    assert hits == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192]
+    assert [images / 1000 for images in range(300, 9000, 300) if is_moment(images, 300)] == [
+        1.2,
+        1.5,
+        2.1,
+        3.0,
+        4.2,
+        6.0,
+        8.1,
+    ]

@@ -1,0 +1,192 @@
+"""One contract judges every architecture: what it finds in models/ it tests."""
+
+import json
+from dataclasses import asdict, is_dataclass
+
+import pytest
+import torch
+
+from echogan import models
+from echogan.contract import Batch
+from echogan.engine.checkpoint import export, load_weights
+from echogan.engine.feed import Feed
+from echogan.engine.loop import Engine, Numerics
+from tests.conftest import blobs
+
+TICKS = 6
+EVERY = [(arch, name) for arch in models.names() for name in models.load(arch).CONFIGS]
+
+
+def tiny(arch, name):
+    """The config as tests run it."""
+    return models.load(arch).CONFIGS[name].tiny()
+
+
+def trained(config, arch, ticks=TICKS, seed=0, engine=None):
+    """An engine after some ticks; a given engine goes on."""
+    if engine is None:
+        torch.manual_seed(seed)
+        engine = Engine(models.load(arch).build(config), Numerics(seed))
+    feed = Feed(blobs(40, config.resolution), config.resolution, seed=seed)
+    for _ in range(ticks):
+        engine.tick(feed.batch(engine.clock.images, config.batch))
+    return engine
+
+
+def tensors(engine):
+    """Every tensor of a resume state, flat, with its path."""
+    found = {}
+
+    def walk(path, value):
+        if torch.is_tensor(value):
+            found[path] = value
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{path}/{key}", inner)
+        elif isinstance(value, (list, tuple)):
+            for key, inner in enumerate(value):
+                walk(f"{path}/{key}", inner)
+        else:
+            found[path] = torch.as_tensor(value) if isinstance(value, (int, float, bool)) else value
+
+    walk("", engine.state())
+    return found
+
+
+def same(a, b):
+    """Names of the entries of two states that differ in any bit."""
+    assert a.keys() == b.keys()
+    return [k for k in a if not (torch.equal(a[k], b[k]) if torch.is_tensor(a[k]) else a[k] == b[k])]
+
+
+@pytest.mark.parametrize("arch", models.names())
+def test_eight_configs_as_frozen_tables(arch):
+    configs = models.load(arch).CONFIGS
+    assert len(configs) >= 8
+    for config in configs.values():
+        assert is_dataclass(config) and type(config).__dataclass_params__.frozen
+        assert config.resolution in (32, 64, 128, 256)
+        assert type(config)(**json.loads(json.dumps(asdict(config)))) == config
+    assert {"resolution", "batch", "published"} <= asdict(next(iter(configs.values()))).keys()
+    assert any(config.published for config in configs.values())
+
+
+@pytest.mark.parametrize("arch", models.names())
+def test_our_configs_differ_in_more_than_rate_batch_or_seed(arch):
+    ours = {name: asdict(c) for name, c in models.load(arch).CONFIGS.items() if not c.published}
+    essence = [
+        tuple(sorted((k, str(v)) for k, v in c.items() if k not in ("lr", "batch", "seed"))) for c in ours.values()
+    ]
+    assert len(set(essence)) == len(ours)
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_small_and_tiny_are_smaller(arch, name):
+    config = models.load(arch).CONFIGS[name]
+    count = [sum(p.numel() for p in models.load(arch).build(c).parameters()) for c in (config.tiny(), config.small())]
+    assert config.tiny().resolution == 32 and config.small().resolution == 64
+    assert count[0] < count[1]
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_every_trainable_parameter_receives_a_gradient_and_moves(arch, name):
+    config = tiny(arch, name)
+    torch.manual_seed(0)
+    engine = Engine(models.load(arch).build(config))
+    first = {n: p.detach().clone() for n, p in engine.model.named_parameters()}
+    ticks = TICKS
+    while ticks <= 128 and any(engine.clock.count.get(p.name, 0) == 0 for p in engine.phases.values()):
+        trained(config, arch, ticks, engine=engine)
+        ticks *= 2
+    assert [p.name for p in engine.phases.values() if engine.clock.count.get(p.name, 0) == 0] == []
+    still = [n for n, p in engine.model.named_parameters() if torch.equal(first[n], p)]
+    assert still == []
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_two_seeded_runs_are_equal_to_the_bit(arch, name):
+    config = tiny(arch, name)
+    a, b = trained(config, arch), trained(config, arch)
+    assert same(tensors(a), tensors(b)) == []
+    assert a.read() == b.read()
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_resumed_equals_unbroken(arch, name, tmp_path):
+    config = tiny(arch, name)
+    unbroken = trained(config, arch, 2 * TICKS)
+    half = trained(config, arch, TICKS)
+    torch.save(half.state(), tmp_path / "state.pt")
+    torch.manual_seed(99)  # other first weights and other draws in between must not matter
+    resumed = Engine(models.load(arch).build(config), Numerics(0))
+    resumed.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    trained(config, arch, TICKS, engine=resumed)
+    assert same(tensors(unbroken), tensors(resumed)) == []
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_losses_see_every_row_equally(arch, name):
+    """A loss is a mean over its rows, so two micro-batches give the gradient of one batch (batch norm aside)."""
+    config = tiny(arch, name)
+    model = models.load(arch).build(config)
+    model.eval()  # batch statistics and power iterations change from one forward to the next; the running ones do not
+    engine = Engine(model.double())
+    image = torch.rand(8, 1, config.resolution, config.resolution, dtype=torch.double) * 2 - 1
+    batch = DoubleBatch({"image": image}, 8)
+
+    def gradient(phase, part):
+        part.rng = torch.Generator().manual_seed(1)
+        return torch.autograd.grad(phase.loss(part)[0], engine.groups[phase.trains], allow_unused=True)
+
+    for phase in (p for p in model.phases if p.trains):
+        engine.freeze(phase.trains)
+        for whole, *halves in zip(gradient(phase, batch), *(gradient(phase, batch.micro(k, 2)) for k in (0, 1))):
+            if whole is not None:
+                torch.testing.assert_close(whole, sum(halves) / 2, rtol=1e-6, atol=1e-9)
+
+
+class DoubleBatch(Batch):
+    """Its random numbers are doubles, so that rounding does not hide a wrong mean."""
+
+    def _rows(self, draw, shape):
+        return super()._rows(draw, shape).double()
+
+    def micro(self, k, n, share=1.0):
+        part = super().micro(k, n, share)
+        return DoubleBatch(dict(part), part.total, part.first, part.stride, part.rng)
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_samples_are_images_and_do_not_depend_on_their_number(arch, name):
+    config = tiny(arch, name)
+    model = models.load(arch).build(config)
+    before = [b.clone() for b in model.buffers()]
+    images = model.sample(70, seed=3)
+    assert images.shape == (70, 1, config.resolution, config.resolution) and images.dtype == torch.float32
+    assert images.min() >= -1 and images.max() <= 1 and images.std(0).max() > 0
+    assert torch.equal(images[:5], model.sample(5, seed=3)) and not torch.equal(images[:5], model.sample(5, seed=4))
+    assert model.training and all(torch.equal(a, b) for a, b in zip(before, model.buffers()))
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_exported_weights_give_the_same_images(arch, name, tmp_path):
+    engine = trained(tiny(arch, name), arch)
+    origin = {"arch": arch, "name": name, "kimg": "1", "data": "test blobs"}
+    with engine.averaged() as model:
+        export(tmp_path / "w.safetensors", model, origin)
+        expected = model.sample(3, seed=1)
+    again, header = load_weights(tmp_path / "w.safetensors")
+    assert torch.equal(again.sample(3, seed=1), expected)
+    assert header["config"] == asdict(engine.model.config) and header["data"] == "test blobs"
+
+
+@pytest.mark.parametrize("arch, name", EVERY)
+def test_no_loss_names_a_device(arch, name):
+    """On the meta device a bare torch.arange(...) in a loss meets a tensor of another device and raises."""
+    config = tiny(arch, name)
+    model = models.load(arch).build(config).to("meta")
+    image = torch.zeros(config.batch, 1, config.resolution, config.resolution, device="meta")
+    for phase in model.phases:
+        loss, stats = phase.loss(Batch({"image": image}, config.batch, rng=torch.Generator()))
+        assert (loss is None) == (phase.trains is None)
+        assert all(getattr(value, "of", value).device.type == "meta" for value in stats.values())

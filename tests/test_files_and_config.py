@@ -1,0 +1,83 @@
+from dataclasses import dataclass
+
+import pytest
+
+from echogan.config import RunFolder, changed, differences
+from echogan.errors import BadInput, nearest
+from echogan.files import atomic, atomic_folder, read_json, write_json
+
+
+@dataclass(frozen=True)
+class Example:
+    lr: float = 0.1
+    steps: int = 5
+    warm: bool = False
+    bound: str = "gp"
+
+
+def test_settings_are_read_as_their_types():
+    assert changed(Example(), ["lr=1e-3", "steps=2", "warm=true", "bound=r1"]) == Example(1e-3, 2, True, "r1")
+
+
+@pytest.mark.parametrize(
+    "pair, said",
+    [
+        ("steeps=2", "did you mean 'steps'"),
+        ("steps=two", "must be a int"),
+        ("warm=yes", "true or false"),
+        ("lr", "key=value"),
+    ],
+)
+def test_wrong_settings_are_named(pair, said):
+    with pytest.raises(BadInput, match=said):
+        changed(Example(), [pair])
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"n": 1})
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"n": 1} and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match=r"cannot write .*b.json: No space left on device; free some space"):
+        with atomic(tmp_path / "b.json"):
+            raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_come_whole_and_never_replace_what_is_there(tmp_path):
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "f") as folder:
+        (folder / "x").touch()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with atomic_folder(tmp_path / "f") as folder:
+        (folder / "x").touch()
+    with pytest.raises(BadInput, match="exists and is not empty"), atomic_folder(tmp_path / "f"):
+        pass
+    assert (tmp_path / "f" / "x").exists()
+
+
+def test_broken_json_is_named(tmp_path):
+    (tmp_path / "c.json").write_text("{")
+    with pytest.raises(BadInput, match=r"c.json is not valid JSON"):
+        read_json(tmp_path / "c.json")
+    with pytest.raises(BadInput, match=r"d.json is missing"):
+        read_json(tmp_path / "d.json")
+
+
+def test_runs_are_found_by_path_or_name(tmp_path):
+    run = RunFolder.of("wgan", "demo", tmp_path)
+    write_json(run.config, {"arch": "wgan"})
+    assert RunFolder.find("wgan/demo", tmp_path).path == RunFolder.find(run.path).path == run.path
+    with pytest.raises(BadInput, match="is not a run"):
+        RunFolder.find("wgan/nothing", tmp_path)
+
+
+def test_differences_and_suggestions():
+    assert differences({"a": 1, "b": 2}, {"a": 1, "b": 3}) == ["b: 2 -> 3"]
+    assert nearest("dmeo", ["demo", "gp"]) == "; did you mean 'demo'?"
+    assert nearest("zzz", ["demo", "gp"]) == "; choose from demo, gp"

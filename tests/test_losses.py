@@ -1,0 +1,49 @@
+"""Losses against closed forms: on a linear critic D(x) = w.x every slope is |w|."""
+
+import pytest
+import torch
+
+from echogan import losses
+
+W = torch.full((1, 1, 3, 3), 2.0 / 3)  # |w| = 2
+
+
+def critic(x):
+    return (x * W).sum((1, 2, 3))
+
+
+def images(n=5, seed=0):
+    return torch.randn(n, 1, 3, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_two_sides_of_the_wasserstein_game():
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0])
+    assert losses.wasserstein_critic(real, fake).item() == pytest.approx(-2.5)
+    assert losses.wasserstein_generator(fake).item() == pytest.approx(0.5)
+
+
+def test_penalties_of_a_linear_critic():
+    x = images().requires_grad_()
+    slopes = losses.slope(critic(x), x)
+    assert slopes.tolist() == pytest.approx([4.0] * 5)
+    assert losses.gradient_penalty(slopes).item() == pytest.approx((2 - 1) ** 2)
+    assert losses.lipschitz_penalty(slopes).item() == pytest.approx(1.0)
+    assert losses.lipschitz_penalty(slopes / 16).item() == 0
+    assert losses.gradient_penalty(slopes / 16).item() == pytest.approx(0.25)
+    assert losses.zero_centred_penalty(slopes).item() == pytest.approx(2.0)
+
+
+def test_the_penalty_differentiates_a_second_time():
+    w = W.double().clone().requires_grad_()
+
+    def penalty(w):
+        x = images().double().requires_grad_()
+        return losses.gradient_penalty(losses.slope(((x * w).sum((1, 2, 3))) ** 2, x))
+
+    assert torch.autograd.gradcheck(penalty, (w,))
+
+
+def test_points_between_lie_on_the_lines():
+    real, fake, u = images(seed=1), images(seed=2), torch.rand(5, 1, 1, 1)
+    points = losses.between(real, fake, u)
+    assert points.requires_grad and torch.allclose((points - fake) / (real - fake), u.expand_as(real), atol=1e-4)
