@@ -4,7 +4,7 @@
 #   make test       what must always hold (fast tier); make test-slow, make benchmark
 # TORCH=auto lets uv pick the torch build for this machine's driver, or the small CPU one: make demo TORCH=auto
 
-PYTHON ?= >=3.10
+PYTHON ?= >=3.10,<3.14
 TORCH ?=
 VENV := .venv
 BIN := $(VENV)/bin

@@ -14,7 +14,7 @@ FLOORS = [
     {"preprocessing", "models", "metrics"},
     {"engine"},
     {"enhancement", "downstream", "latent", "official", "report", "doctor"},
-    {"cli"},
+    {"cli", "notebook"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 WITHIN_FLOOR_0 = {"files": {"errors"}, "config": {"errors", "files"}, "sector": {"errors"}}

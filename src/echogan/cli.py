@@ -15,8 +15,16 @@ from tyro.conf import Positional, arg
 from echogan.config import RunFolder, Settings, changed, folder, shown
 from echogan.errors import BadInput
 
+SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
+
 app = tyro.extras.SubcommandApp()
 
+Arch = Positional[Annotated[str, arg(metavar="ARCH")]]
+Config = Positional[Annotated[str, arg(metavar="CONFIG")]]
+RunName = Positional[Annotated[str, arg(metavar="RUN")]]
+Study = Positional[Annotated[Path, arg(metavar="STUDY")]]
+Frames = Positional[Annotated[Path, arg(metavar="FRAMES")]]
+Out = Positional[Annotated[Path, arg(metavar="OUT")]]
 Device = Annotated[str, arg(help="auto, cpu, cuda or cuda:N")]
 Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to change, key=value")]
 
@@ -24,7 +32,7 @@ Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to
 def main(argv=None):
     """Run one command; returns its exit code."""
     try:
-        app.cli(prog="echogan", description=__doc__.splitlines()[0], args=argv, config=(tyro.conf.OmitArgPrefixes,))
+        app.cli(prog="echogan", description=SUMMARY, args=argv, config=(tyro.conf.OmitArgPrefixes,))
     except BadInput as error:
         print(f"echogan: {error}", file=sys.stderr)
         return 1
@@ -41,7 +49,7 @@ def main(argv=None):
 
 @app.command
 def phantom(
-    out: Positional[Path],
+    out: Out,
     patients: int = 240,
     seed: int = 0,
     frames: int = 48,
@@ -60,15 +68,15 @@ def phantom(
     """
     from echogan.data.phantom.study import write_echonet
 
-    with _bar("phantom", "patient") as tell:
+    with Bar("phantom", "patient") as tell:
         write_echonet(out, patients, seed, frames, workers=workers, callback=tell)
     print(f"{patients} patients of the synthetic phantom ({layout} layout) in {shown(out)}")
 
 
 @app.command
 def extract(
-    study: Positional[Path],
-    frames: Positional[Path],
+    study: Study,
+    frames: Frames,
     size: int = 128,
     phases: Literal["traced", "counted"] = "traced",
     bilateral: bool = False,
@@ -86,11 +94,13 @@ def extract(
     """
     from echogan.preprocessing.extract import extract as run
 
-    with _bar("extract", "recording") as tell:
+    with Bar("extract", "recording") as tell:
         summary = run(study, frames, size=size, phases=phases, bilateral=bilateral, workers=workers, callback=tell)
-    for line in summary.problems:
+    for line in [*(f"skipped {name}: {reason}" for name, reason in summary.skipped), *summary.warnings]:
         print(f"echogan: {line}", file=sys.stderr)
-    print(f"{summary.images} frames of {summary.recordings} recordings ({summary.kind}) in {shown(frames)}")
+    print(
+        f"{summary.images} frames of {summary.recordings} recordings ({summary.duplicates} duplicates marked) in {shown(frames)}"
+    )
 
 
 # ------------------------------------------------------------------------------------------------ training
@@ -98,8 +108,8 @@ def extract(
 
 @app.command
 def train(
-    arch: Positional[str],
-    config: Positional[str],
+    arch: Arch,
+    config: Config,
     data: Path,
     kimg: float = Settings.kimg,
     seed: int = Settings.seed,
@@ -129,18 +139,19 @@ def train(
 
     chosen = changed(models.config_of(arch, config), set)
     settings = Settings(kimg, seed, device, precision, deterministic=deterministic)
-    with TrainingBar(f"{arch}/{name or config}") as tell:
+    with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
         run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell)
     print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
 
 
 @app.command
 def sample(
-    run: Positional[str],
-    out: Positional[Path],
+    run: RunName,
+    out: Out,
     n: int = 36,
     seed: int = 0,
     kimg: float | None = None,
+    truncation: float = 1.0,
     device: Device = "cpu",
 ):
     """Generate images from a run: its best weights, or those of a chosen moment of its training.
@@ -151,12 +162,13 @@ def sample(
         n: images.
         seed: image i of a seed is the same whatever n is.
         kimg: moment of training; the nearest kept weights are used.
+        truncation: below 1 less varied and more typical.
         device: where to compute.
     """
     from echogan.engine.launch import pick_device
     from echogan.engine.sampling import write_samples
 
-    header = write_samples(run, out, n, seed, kimg, pick_device(device))
+    header = write_samples(run, out, n, seed, kimg, truncation, pick_device(device))
     origin = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg, trained on {header['data']}"
     print(f"{n} images of {origin} in {shown(out)}")
 
@@ -165,27 +177,31 @@ def sample(
 
 
 @app.command
-def report(run: Positional[str] = ""):
+def report(run: RunName = "", html: bool = False):
     """Draw figures from the CSVs of runs into results/.
 
     Args:
         run: folder of a run or <arch>/<config>; default all runs in experiments/.
+        html: write self-contained pages instead.
     """
-    written, problems = _report(run)
-    for line in problems:
+    if html:
+        from echogan.report.html import write_pages as draw
+    else:
+        from echogan.report.draw import draw
+
+    experiments, which = folder("experiments"), {}
+    if run:
+        path = RunFolder.find(run).path.resolve()
+        experiments, which = path.parents[1], {"arch": path.parent.name, "config": path.name}
+    with Bar("report", "page" if html else "figure") as tell:
+        drawn = draw(experiments, folder("results"), **which, callback=tell)
+    for line in drawn.problems:
         print(f"echogan: {line}", file=sys.stderr)
-    if not written:
-        raise BadInput(f"nothing to draw in {run or folder('experiments')}; train a run with `echogan train` first")
-    print(f"{len(written)} figures in {shown(folder('results'))}")
-
-
-def _report(run=""):
-    from echogan.report.draw import draw
-
-    if not run:
-        return draw(folder("experiments"), folder("results"))
-    path = RunFolder.find(run).path.resolve()
-    return draw(path.parents[1], folder("results"), arch=path.parent.name, config=path.name)
+    if not drawn.files:
+        raise BadInput(f"nothing could be drawn of {run or experiments}")
+    print(
+        f"{len(drawn.files)} {'pages' if html else 'figures'} in {shown(Path(os.path.commonpath([f.parent for f in drawn.files])))}"
+    )
 
 
 @app.command
@@ -211,7 +227,8 @@ def demo(kimg: float = 30.0, patients: int = 240, seed: int = 0, device: Device 
         seed: of the phantom and of the training.
         device: where to train.
     """
-    study, frames = folder("data") / "phantom_demo", folder("data") / "phantom_demo_frames"
+    study = folder("data") / f"phantom_{patients}_seed{seed}"
+    frames = study.with_name(f"{study.name}_128px")  # where notebooks look for them too
     if not (study / "FileList.csv").is_file():
         phantom(study, patients, seed)
     if not (frames / "manifest.json").is_file():
@@ -226,8 +243,8 @@ def demo(kimg: float = 30.0, patients: int = 240, seed: int = 0, device: Device 
 # ------------------------------------------------------------------------------------------------ progress on stderr
 
 
-class _bar:
-    """A bar that a `callback(done, total)` moves."""
+class Bar:
+    """A bar that a `callback(done, total, ...)` moves."""
 
     def __init__(self, what, unit):
         self.bar = tqdm(desc=what, unit=unit, file=sys.stderr, mininterval=0.5)
@@ -235,7 +252,7 @@ class _bar:
     def __enter__(self):
         return self
 
-    def __call__(self, done, total):
+    def __call__(self, done, total, *_):
         self.bar.total = total
         self.bar.update(done - self.bar.n)
 
@@ -243,26 +260,25 @@ class _bar:
         self.bar.close()
 
 
-class TrainingBar(_bar):
+class TrainingBar(Bar):
     """A bar in kimg with the latest reading beside it."""
 
-    def __init__(self, what):
-        self.bar = tqdm(
-            desc=what, unit="kimg", file=sys.stderr, bar_format="{l_bar}{bar}| {n:.1f}/{total} kimg {postfix}"
-        )
+    def __init__(self, what, kimg):
+        bar = "{l_bar}{bar}| {n:.1f}/{total:.1f} kimg, {elapsed} {postfix}"
+        self.bar = tqdm(desc=what, total=kimg, file=sys.stderr, bar_format=bar)
 
-    def __call__(self, progress):
-        self.bar.total = round(progress.of, 1)
-        self.bar.update(progress.kimg - self.bar.n)
-        self.bar.set_postfix_str(f"SWD {float(progress.metrics['SWD']):.1f}")
+    def __call__(self, progress, *_):
+        self.bar.total = progress.of
+        self.bar.set_postfix_str(f"SWD {float(progress.metrics['SWD']):.1f}", refresh=False)
+        self.bar.update(min(progress.kimg, progress.of) - self.bar.n)
 
 
 def program():
     """The `echogan` command: with the allocator settings that make CPU training faster, then `main`."""
-    if {"train", "demo"} & set(sys.argv[1:2]) and "--help" not in sys.argv:
+    if sys.argv[1:2] in (["train"], ["demo"]) and not {"-h", "--help"} & set(sys.argv):
         from echogan.engine.launch import with_allocator_settings
 
-        with_allocator_settings(os.environ.get("ECHOGAN_DEVICE", "auto"))
+        with_allocator_settings(sys.argv)
     sys.exit(main())
 
 

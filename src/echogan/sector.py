@@ -63,6 +63,6 @@ def study_mask(size=STUDY_SIZE):
     triangle, lower = np.zeros((2, STUDY_SIZE, STUDY_SIZE), np.uint8)
     cv2.fillConvexPoly(triangle, np.array([(60, 5), (-15, 80), (127, 80)], np.int32), 255)
     cv2.ellipse(lower, (55, 78), (70, 40), 0, 0, 180, 255, -1)
-    mask = cv2.resize(triangle | lower, (size, size), interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(triangle | lower, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
     mask.flags.writeable = False
     return mask

@@ -62,7 +62,7 @@ class Run:
         torch.manual_seed(
             settings.seed
         )  # a kill may precede the first checkpoint: the first weights come from the seed
-        self.model = models.load(arch).build(self.config).to(self.device)
+        self.model = models.load(arch).build(self.config).to(self.device, memory_format=torch.channels_last)
         self.description = self._describe(frames, autocast)
         self.engine = Engine(self.model, Numerics(settings.seed, settings.accumulate, autocast))
         parts = [frames.split(s).images for s in ("TRAIN", "VAL")]

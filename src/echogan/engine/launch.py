@@ -61,10 +61,11 @@ def make_deterministic(wanted):
     torch.use_deterministic_algorithms(wanted)
 
 
-def with_allocator_settings(device="auto"):
-    """Start this program again with `ALLOCATOR` where that pays (Linux, training on the CPU) and is not yet so."""
-    pays = sys.platform == "linux" and not (
-        device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-    )
-    if pays and not any(name in os.environ for name in ALLOCATOR):
+def with_allocator_settings(words):
+    """Start this program again with `ALLOCATOR` where that pays (Linux, training on the CPU) and is not yet so.
+
+    `words` is its command line: a run on a GPU does not need it.
+    """
+    on_gpu = any(word.startswith("cuda") for word in words) or ("cpu" not in words and torch.cuda.is_available())
+    if sys.platform == "linux" and not on_gpu and not any(name in os.environ for name in ALLOCATOR):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **ALLOCATOR})

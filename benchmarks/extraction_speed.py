@@ -1,0 +1,136 @@
+"""Extraction speed against bare decoding, and memory against the number of videos.
+
+Prints frames per second of `extract` divided by (frames per second of a bare OpenCV read loop on one core x workers),
+both measured in this run on the same Motion-JPEG study, and the peak memory at 4n videos divided by that at n.
+
+    python benchmarks/extraction_speed.py [--videos 2000] [--frames 175] [--workers 2] [--folder /dev/shm]
+
+175 frames of 112 x 112 at about 3 kB each is the mean video of EchoNet-Dynamic.
+"""
+
+import argparse
+import csv
+import importlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from echogan.data.echonet import FILE_LIST, TRACINGS
+from echogan.preprocessing.extract import extract
+from echogan.sector import ECHONET
+
+MEMORY = "/dev/shm"  # a memory disk: the ratio is then of computation, not of the machine's disk
+
+
+def write_study(root, videos, frames):
+    """An EchoNet-Dynamic folder of moving speckle in the sector; eight distinct videos, linked under new names."""
+    folder = root / "Videos"
+    folder.mkdir(parents=True)
+    for i in range(min(8, videos)):
+        _encode(folder / f"V{i:05d}.avi", frames, seed=i)
+    for i in range(8, videos):
+        os.link(folder / f"V{i % 8:05d}.avi", folder / f"V{i:05d}.avi")
+    rows = [(f"V{i:05d}", 60, 40, 100, 112, 112, 50, frames, "TRAIN") for i in range(videos)]
+    traces = [(f"V{i:05d}.avi", *row, frame) for i in range(videos) for frame in (3, 20) for row in _trace(frame)]
+    _write_csv(root / "FileList.csv", FILE_LIST, rows)
+    _write_csv(root / "VolumeTracings.csv", TRACINGS, traces)
+    return root
+
+
+def _encode(path, frames, seed):
+    rng = np.random.default_rng(seed)
+    fan = ECHONET.mask()
+    tissue = cv2.GaussianBlur(rng.gamma(0.6, 90.0, (112, 112 + frames)).astype(np.float32), (0, 0), 1.1)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 50, (112, 112))
+    for t in range(frames):
+        frame = np.clip(tissue[:, t : t + 112] * fan, 0, 255).astype(np.uint8)
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    writer.release()
+
+
+def _trace(frame):
+    half = 12.0 + frame / 2
+    return [(60, 20, 60, 70)] + [(60 - half, 20 + 2.5 * i, 60 + half, 20 + 2.5 * i) for i in range(20)]
+
+
+def _write_csv(path, header, rows):
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def bare_decoding(root, options):
+    """Read every video with `VideoCapture.read` alone; the number of frames."""
+    count = 0
+    for path in sorted((root / "Videos").glob("*.avi")):
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
+        while capture.read()[0]:
+            count += 1
+    return count
+
+
+def speeds(work):
+    """Frames per second of wall time, and per second of processor time over all processes, of `work() -> frames`."""
+    start, used = time.perf_counter(), _processor_seconds()
+    frames = work()
+    return np.array([frames / (time.perf_counter() - start), frames / (_processor_seconds() - used)])
+
+
+def _processor_seconds():
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in usage)
+
+
+def peak_memory(root, workers):
+    """Peak resident MB of a fresh process that extracts `root`: its own and that of its largest worker."""
+    command = [sys.executable, __file__, "--peak", str(root), "--workers", str(workers)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _report_peak(root, workers):
+    with tempfile.TemporaryDirectory() as folder:
+        extract(root, Path(folder) / "frames", workers=workers)
+    kilobytes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(sum(kilobytes) / 1024)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos", type=int, default=2000)
+    parser.add_argument("--frames", type=int, default=175)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", default=MEMORY if Path(MEMORY).is_dir() else None, help="where to write")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.peak:
+        return _report_peak(args.peak, args.workers)
+    cv2.setNumThreads(1)
+    importlib.import_module("pandas")  # before the clock starts: its second would count for a fifth of the real study
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        study = write_study(Path(folder) / "study", args.videos, args.frames)
+        quarter = write_study(Path(folder) / "quarter", args.videos // 4, args.frames)
+        plain = speeds(lambda: bare_decoding(study, []))
+        tuned = partial(bare_decoding, study, [cv2.CAP_PROP_N_THREADS, 1])
+        before = speeds(tuned)  # and once more afterwards: the faster counts
+        ours = speeds(lambda: extract(study, Path(folder) / "out", workers=args.workers).recordings * args.frames)
+        bare = np.maximum(before, speeds(tuned))
+        few, many = peak_memory(quarter, args.workers), peak_memory(study, args.workers)
+    wall, processor = ours / bare
+    print(f"bare decoding, one core        {bare[0]:8.0f} frames/s (with OpenCV's own threads {plain[0]:.0f})")
+    print(f"extraction, {args.workers} workers          {ours[0]:8.0f} frames/s")
+    print(f"extraction / (bare x workers)  {wall / args.workers:8.2f}   (wanted: at least 0.80)")
+    print(f"the same in processor time     {processor:8.2f}   (other work on the machine does not change it)")
+    print(
+        f"peak memory {few:.0f} MB at {args.videos // 4} videos, {many:.0f} MB at {args.videos}: ratio {many / few:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

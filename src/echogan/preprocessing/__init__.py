@@ -1,0 +1,1 @@
+"""Recordings to frames: sector, cardiac phase, extraction, preview."""

@@ -1,0 +1,209 @@
+"""Architectures beside each other: best of each, price in seconds, and the published setting beside ours."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from echogan.errors import BadInput
+from echogan.report import lines, losses, progress, radar, style
+from echogan.report.metrics import METRICS, leading, ranked_by, written
+
+
+def best_runs(runs, lead=None):
+    """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading."""
+    lead = lead or common_lead(runs)
+    best = {}
+    for run in runs:
+        value = _best_value(run, lead)
+        if np.isfinite(value):
+            sign = -1 if METRICS[lead].better == "higher" else 1
+            best[run.arch] = min(best.get(run.arch, (np.inf, run)), (sign * value, run), key=lambda pair: pair[0])
+    return [run for _, run in best.values()]
+
+
+def common_lead(runs):
+    """The first ranking metric that every architecture measured, else the one that most of them did."""
+    return leading(
+        [{name for run in runs if run.arch == arch for name in run.measured} for arch in _archs(runs)], share=1
+    )
+
+
+@style.styled
+def table(runs):
+    """The study at a glance: per architecture its best config's losses, leading metric over training and sample."""
+    lead, chosen = common_lead(runs), best_runs(runs)
+    curves = [run.curve(lead) for run in chosen]
+    fig = style.new(
+        0.8 + 1.02 * len(chosen), f"Best config of each architecture, by {lead}", _caption(chosen, curves, lead)
+    )
+    grid = fig.subplots(len(chosen), 3, squeeze=False, width_ratios=(1.15, 1.15, 0.8))
+    for row, run, curve, look in zip(grid, chosen, curves, style.looks(len(chosen))):
+        losses.panel(row[0], run) if run.loss_names else row[0].set_axis_off()
+        _metric(row[1], curve, look)
+        _sample(row[2], run, curve)
+        row[0].set_title(f"{run.title}{'†' if run.published and not run.study else ''}")
+        for ax in row[:2]:
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.tick_params(labelsize=5, pad=1.5)
+    for ax, words in zip(grid[-1], ("losses over kimg", f"{METRICS[lead].axis} over kimg", "")):
+        ax.set_xlabel(words, fontsize=5.5)
+    return fig
+
+
+def radars(runs):
+    """The best run of each architecture as small radars."""
+    chosen, lead = best_runs(runs), common_lead(runs)
+    names = {run.arch: f"{run.family} {run.label}" for run in chosen}
+    return radar.figure(chosen, f"Best of each architecture at its best {lead}", names, lead)
+
+
+@style.styled
+def pareto(runs):
+    """Best reading of every run against the training time until it; the staircase joins what nothing beats."""
+    lead = common_lead(runs)
+    rows = [(run, run.curve(lead)) for run in runs if lead in run.measured]
+    points = [(run, curve, curve.best()) for run, curve in rows]
+    points = [(run, c, row) for run, c, row in points if row is not None and row.get("seconds", np.nan) > 0]
+    if not points:
+        raise BadInput(f"no run has both {lead} and the seconds it took")
+    unit, divide = _clock(max(row["seconds"] for _, _, row in points))
+    where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
+    note = "Each point: the best reading of a run and the training time until it; line: no run is better and faster"
+    fig = style.new(2.6, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
+    ax = fig.add_subplot()
+    _points(ax, points, where)
+    _staircase(ax, where, METRICS[lead].better)
+    if style.wide(where[:, 1]):
+        style.log_axis(ax.yaxis, where[:, 1])
+    ax.margins(0.12)
+    ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
+    ax.set_title(lines.meaning(points[0][1]), fontweight="normal", fontsize=6)
+    return fig
+
+
+@style.styled
+def published_and_ours(runs):
+    """Best published setting (open) beside our best (filled), per architecture, at equal images shown."""
+    lead = common_lead(runs)
+    pairs = [pair for arch in _archs(runs) if (pair := _pair([r for r in runs if r.arch == arch], lead))]
+    if not pairs:
+        raise BadInput("no architecture has both a published setting and one of ours")
+    curves = [curve for pair in pairs for _, curve, _ in pair[:2]]
+    used = [run for pair in pairs for run, _, _ in pair[:2]]
+    note = "Open: setting as published; filled: ours; both trained by us, best reading within the images stated"
+    fig = style.new(0.95 + 0.33 * len(pairs), f"As published beside ours: {lead}", _caption(used, curves, lead, note))
+    ax = fig.add_subplot()
+    for k, (theirs, ours, _) in enumerate(pairs):
+        _dumbbell(ax, k, theirs, ours, lead)
+    ax.set_yticks(range(len(pairs)), [f"{pair[0][0].family}\n≤ {pair[2]:.4g} kimg" for pair in pairs])
+    ax.set_ylim(len(pairs) - 0.5, -0.6)
+    values = np.array([row[lead] for pair in pairs for _, _, row in pair[:2]])
+    if style.wide(values):
+        style.log_axis(ax.xaxis, values)
+    ax.margins(x=0.4)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(METRICS[lead].axis)
+    ax.set_title(lines.meaning(curves[0]), fontweight="normal", fontsize=6)
+    return fig
+
+
+def _archs(runs):
+    return list(dict.fromkeys(run.arch for run in runs))
+
+
+def _best_value(run, lead, until=np.inf):
+    curve = run.curve(lead)
+    row = curve.best(until) if curve else None
+    return np.nan if row is None else float(row[lead])
+
+
+def _pair(runs, lead):
+    """((run, curve, row) published, the same of ours, kimg both may use) or None; "equal" is the shorter training."""
+    runs = [run for run in runs if lead in run.measured and not run.study]
+    if len({run.published for run in runs}) < 2:
+        return None
+    until = min(run.metrics["kimg"].max() for run in runs)
+    sign = -1 if METRICS[lead].better == "higher" else 1
+    sides = []
+    for published in (True, False):
+        side = [run for run in runs if run.published is published]
+        values = [sign * _best_value(run, lead, until) for run in side]
+        if not np.isfinite(values).any():
+            return None
+        run = side[int(np.nanargmin(values))]
+        sides.append((run, run.curve(lead), run.curve(lead).best(until)))
+    return *sides, until
+
+
+def _caption(runs, curves, lead, note=""):
+    runs = [run[0] if isinstance(run, tuple) else run for run in runs]
+    parts = [ranked_by(lead)] * bool(ranked_by(lead))
+    prints = {run.data.get("fingerprint") for run in runs} - {None}
+    if len(prints) > 1:
+        parts.append(f"Trained on {len(prints)} different data sets: compare with care")
+    return style.caption(runs, curves, ". ".join([*parts, note] if note else parts))
+
+
+def _metric(ax, curve, look):
+    ax.plot(curve.kimg, curve.value, color=look.color)
+    row = curve.best()
+    ax.plot(row["kimg"], row[curve.metric.name], "*", color="white", markersize=6, markeredgecolor=style.INK, zorder=5)
+    if style.wide(curve.finite):
+        style.log_axis(ax.yaxis, curve.finite)
+    if np.isfinite(curve.floor):
+        ax.axhline(curve.floor, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
+    best = written(row[curve.metric.name])
+    ax.set_title(f"{curve.metric.name} {best} at {row['kimg']:.4g} kimg", fontweight="normal", fontsize=5.5)
+
+
+def _sample(ax, run, curve):
+    """One picture from the saved grid nearest to the best reading."""
+    ax.set_axis_off()
+    if run.sheets:
+        kimg = min(run.sheets, key=lambda k: abs(k - curve.best()["kimg"]))
+        tiles = progress.cells(Image.open(run.sheets[kimg]), run.resolution)
+        ax.imshow(tiles[0], cmap="gray", vmin=0, vmax=255)
+        ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
+
+
+def _clock(seconds):
+    return ("h", 3600) if seconds > 2 * 3600 else ("min", 60) if seconds > 120 else ("s", 1)
+
+
+def _points(ax, points, where):
+    archs = _archs([run for run, _, _ in points])
+    for arch, look in zip(archs, style.looks(len(archs))):
+        mine = [k for k, (run, _, _) in enumerate(points) if run.arch == arch]
+        for published in (True, False):
+            k = [i for i in mine if points[i][0].published is published]
+            face = "white" if published else look.color
+            name = points[mine[0]][0].family
+            ax.plot(
+                *where[k].T,
+                look.marker,
+                color=face,
+                markeredgecolor=look.color,
+                markersize=4.5,
+                label=name * (not published),
+            )
+    for (run, _, _), place in zip(points, where):
+        ax.annotate(run.label, place, xytext=(3, 2), textcoords="offset points", fontsize=4.5, color=style.GREY)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
+
+
+def _staircase(ax, where, better):
+    sign = -1 if better == "higher" else 1
+    order = where[np.lexsort((sign * where[:, 1], where[:, 0]))]
+    front = order[sign * order[:, 1] <= np.minimum.accumulate(sign * order[:, 1])]
+    ax.step(*front.T, where="post", color=style.GREY, linewidth=0.7, zorder=0)
+
+
+def _dumbbell(ax, k, theirs, ours, lead):
+    ends = [float(row[lead]) for _, _, row in (theirs, ours)]
+    ax.plot(ends, [k, k], color=style.GREY, linewidth=0.8, zorder=1)
+    for (run, _, _), value, face in zip((theirs, ours), ends, ("white", style.COLOURS[0])):
+        ax.plot(value, k, "o", markersize=5, markerfacecolor=face, markeredgecolor=style.COLOURS[0], zorder=2)
+        left = value == min(ends)
+        ax.annotate(f"{run.label} {written(value)}", (value, k), xytext=(-5 if left else 5, 0), va="center",
+                    ha="right" if left else "left", textcoords="offset points", fontsize=5.5)  # fmt: skip

@@ -1,0 +1,124 @@
+"""Radar charts as small multiples: outward is better, ranges are fixed, and the raw values stand beside the shape.
+
+Every spoke runs over the range written in `metrics.METRICS`, never over what happens to be in the figure, so that two
+radars can be compared; a value beyond its range is drawn hollow at the edge.
+"""
+
+import numpy as np
+
+from echogan.errors import BadInput
+from echogan.report import lines, style
+from echogan.report.metrics import ARROWS, METRICS, leading, ranked_by, written
+
+SPOKES = ("FID", "KID", "KID_lite0", "SWD", "spectrum_dB", "JSD", "JSD_root", "precision", "recall", "coverage")
+SPOKES += ("SSIM", "PSNR", "LPIPS")
+MOST = 7
+
+
+@style.styled
+def figure(runs, title=None, names=None, lead=None):
+    """One small radar per run at its best moment (by the leading metric), all others hairline grey behind it."""
+    lead = lead or leading([run.measured for run in runs])
+    spokes = spokes_of(runs)
+    moments = [(run, best_moment(run, lead)) for run in runs]
+    shown = [(run, kimg, values_at(run, spokes, kimg)) for run, kimg in moments if kimg is not None]
+    if len(spokes) < 3 or not shown:
+        raise BadInput(f"a radar needs three metrics, found {', '.join(spokes) or 'none'}")
+    rows = -(-len(shown) // 2)
+    curves = [curve for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
+    title = title or lines.heading(runs, f"metrics at the best {lead}")
+    fig = style.new(0.55 + 0.86 * rows, title, _words(runs, curves, lead))
+    grid = fig.subplots(rows, 2, squeeze=False)
+    for ax, row, look in zip(grid.flat, shown, style.looks(len(shown))):
+        _panel(ax, row, shown, spokes, look, names)
+    for ax in grid.flat[len(shown) :]:
+        ax.set_axis_off()
+    return fig
+
+
+def spokes_of(runs):
+    """At most seven metrics with a direction that at least half of the runs measured, always in the same order."""
+
+    def judged(name):
+        curves = [run.curve(name) for run in runs]
+        return sum(curve is not None and curve.goal != "floor" for curve in curves) * 2 >= len(runs)
+
+    return [name for name in SPOKES if judged(name)][:MOST]
+
+
+def best_moment(run, lead):
+    """The kimg of the best reading of metric `lead`, None where the run has none."""
+    curve = run.curve(lead)
+    row = curve.best() if curve else None
+    return None if row is None else float(row["kimg"])
+
+
+def values_at(run, names, kimg):
+    """The readings of metrics `names` nearest to `kimg`; NaN for one never measured."""
+    curves = [run.curve(name) for name in names]
+    return np.array([curve.nearest(kimg) if curve else np.nan for curve in curves])
+
+
+def _panel(ax, row, shown, spokes, look, names):
+    run, kimg, values = row
+    ax.set_axis_off()
+    ax.set(xlim=(-1.3, 4.6), ylim=(-1.25, 1.3), aspect="equal")
+    for ring in (0.5, 1):
+        ax.plot(*_ring(np.full(len(spokes), ring)), color=style.PALE, linewidth=0.5, zorder=0)
+    for k, (x, y) in enumerate(_points(np.ones(len(spokes)))):
+        ax.plot([0, x], [0, y], color=style.PALE, linewidth=0.4, zorder=0)
+        ax.text(1.17 * x, 1.17 * y, chr(ord("a") + k), fontsize=5, ha="center", va="center", color=style.GREY)
+    for other, _, theirs in shown:
+        if other is not run:
+            ax.plot(*_ring(_outward(spokes, theirs)), color="#bdbdbd", linewidth=0.3, zorder=1)
+    _shape(ax, spokes, values, look)
+    _beside(ax, names[run.arch] if names else run.label, kimg, spokes, values, look)
+
+
+def _shape(ax, spokes, values, look):
+    out = _outward(spokes, values)
+    if np.isfinite(out).all():
+        ax.fill(*_ring(out), color=look.color, alpha=0.12, linewidth=0, zorder=2)
+    ax.plot(*_ring(out), color=look.color, linewidth=1, zorder=3)
+    for (x, y), value, name in zip(_points(out), values, spokes):
+        metric = METRICS[name]
+        beyond = not min(metric.worst, metric.best) <= value <= max(metric.worst, metric.best)
+        face = "white" if beyond else look.color
+        ax.plot(
+            x, y, "o", markersize=2, markerfacecolor=face, markeredgecolor=look.color, markeredgewidth=0.6, zorder=4
+        )
+
+
+def _beside(ax, name, kimg, spokes, values, look):
+    ax.text(1.5, 1.3, name, fontsize=6.5, fontweight="bold", color=look.color, va="top")
+    ax.text(1.5, 0.9, f"at {kimg:.4g} kimg", fontsize=5, color=style.GREY, va="top")
+    for k, (spoke, value) in enumerate(zip(spokes, values)):
+        y = 0.42 - k * 0.28
+        label = f"{chr(ord('a') + k)}  {spoke.replace('_dB', '')} {ARROWS[METRICS[spoke].better]}"
+        ax.text(1.5, y, label, fontsize=5, va="center", color=style.GREY)
+        ax.text(4.6, y, written(value), fontsize=5, va="center", ha="right")
+
+
+def _outward(spokes, values):
+    """(len(spokes),) in 0..1, NaN where a metric is missing, so that the outline stays open there."""
+    return np.array([METRICS[name].outward(value) for name, value in zip(spokes, values)])
+
+
+def _points(radii):
+    angles = np.pi / 2 - 2 * np.pi * np.arange(len(radii)) / len(radii)
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], -1)  # (spokes, 2)
+
+
+def _ring(radii):
+    points = _points(radii)
+    return np.concatenate([points, points[:1]]).T
+
+
+def _words(runs, curves, lead):
+    used = list({curve.metric.name: curve.metric for curve in curves}.values())
+    ranges = ", ".join(f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
+    linear = ", ".join(m.name for m in used if m.scale == "linear")
+    ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
+    parts = [ranked_by(lead), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
+    parts += ["Grey: the other panels"] * (len(runs) > 1)
+    return style.caption(runs, curves, ". ".join(part for part in parts if part))

@@ -1,0 +1,133 @@
+"""`Run` and `Curve`: what the report knows of one run, and one metric of it over training."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echogan.report.metrics import METRICS, Metric, best
+
+ARCHITECTURES = {
+    "stylegan2_ada": "StyleGAN2-ADA",
+    "medgan": "MedGAN",
+    "wgan": "WGAN",
+    "vqgan": "VQGAN",
+    "pix2pix": "pix2pix",
+    "cyclegan": "CycleGAN",
+    "spade": "SPADE",
+}
+CHOOSES = ("VAL", "TRAIN", "TEST")  # whose readings make a curve: VAL chooses, TEST reports once
+PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one run over training: readings of one split, one encoder and one pairing, by kimg.
+
+    `rows` keeps the readings that failed (NaN), so that a line breaks where there is nothing to show.
+    """
+
+    metric: Metric
+    rows: pd.DataFrame
+    paired: str = ""
+
+    kimg = property(lambda self: self.rows["kimg"].to_numpy(float))
+    value = property(lambda self: self.rows[self.metric.name].to_numpy(float))
+    goal = property(lambda self: self.metric.goal(self.paired))
+
+    @property
+    def finite(self):
+        """The readings that are numbers."""
+        return self.value[np.isfinite(self.value)]
+
+    @property
+    def floor(self):
+        """The same metric of real images against real images, NaN where it was not measured."""
+        column = self.rows.get(f"floor_{self.metric.name}", pd.Series(dtype=float)).dropna()
+        return float(column.iloc[-1]) if len(column) else np.nan
+
+    def best(self, until=np.inf):
+        """The row of the best reading up to `until` kimg, None where nothing can be called best."""
+        rows = self.rows[self.rows["kimg"] <= until]
+        place = best(rows[self.metric.name], self.goal, self.floor) if len(rows) else None
+        return None if place is None else rows.iloc[place]
+
+    def nearest(self, kimg):
+        """The finite reading nearest in kimg."""
+        ok = np.isfinite(self.value)
+        return float(self.value[ok][np.abs(self.kimg[ok] - kimg).argmin()])
+
+
+@dataclass(eq=False)
+class Run:
+    """One run as its folder tells it; `problems` names what was missing or broken."""
+
+    arch: str
+    name: str
+    config: dict = field(default_factory=dict)  # config.json, whole
+    losses: pd.DataFrame = field(default_factory=pd.DataFrame)
+    metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sheets: dict = field(default_factory=dict)  # kimg -> path of the sample grid
+    problems: list = field(default_factory=list)
+    folder: Path | None = None
+    study: str = ""  # "" = ours, else whose numbers these are
+
+    data = property(lambda self: self.config.get("data", {}))
+    kind = property(lambda self: self.data.get("kind", "data not stated"))
+    hardware = property(lambda self: self.config.get("hardware", "not stated"))
+    resolution = property(lambda self: int(self.config.get("config", {}).get("resolution", 0)))
+    published = property(lambda self: bool(self.config.get("config", {}).get("published", False)))
+    family = property(lambda self: ARCHITECTURES.get(self.arch, self.arch))
+
+    @property
+    def label(self):
+        """The config's name, with a dagger where it is a setting of the original study."""
+        return f"{self.name}†" if self.published and not self.study else self.name
+
+    @property
+    def title(self):
+        """Architecture and config, and whose numbers they are."""
+        return f"{self.family} {self.name}" + (f" ({self.study})" if self.study else "")
+
+    @property
+    def loss_names(self):
+        """The columns of losses.csv that are losses or readings of the training, in file order."""
+        clocks = ("kimg", "epoch", "seconds")
+        return [c for c in self.losses.columns if c not in clocks and self.losses[c].notna().any()]
+
+    @property
+    def measured(self):
+        """Names of the metrics this run has at least one reading of, in the order of the metrics table."""
+        return [name for name in METRICS if name in self.metrics and self.metrics[name].notna().any()]
+
+    def curve(self, name):
+        """The `Curve` of one metric, or None where this run never measured it."""
+        if name not in self.measured:
+            return None
+        metric, rows, paired = METRICS[name], self.metrics, ""
+        rows = _one(rows, "split", name, CHOOSES)
+        if metric.of == "pairs":
+            rows = _one(rows, "paired", name, PAIRINGS)
+            paired = _only(rows, "paired")
+        if metric.of == "encoder":
+            rows = _one(
+                rows, "encoder", name, rows[rows[name].notna()].get("encoder", pd.Series()).value_counts().index
+            )
+        if rows[name].notna().mean() <= 0.5:  # read on a coarser grid than the table's: blanks are no failures
+            rows = rows[rows[name].notna()]
+        return Curve(metric, rows, paired)
+
+
+def _one(rows, column, name, order):
+    """The rows of the first value of `column` in `order` that has a reading of metric `name`; all, where none has."""
+    for value in order:
+        part = rows[rows[column] == value] if column in rows else rows
+        if part[name].notna().any():
+            return part
+    return rows
+
+
+def _only(rows, column):
+    values = rows[column].unique() if column in rows else []
+    return str(values[0]) if len(values) == 1 else ""

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from echogan.data import video
+from echogan.data.video import read_video, read_video_clip
+from echogan.errors import BadInput
+from echogan.sector import ECHONET
+from tests.data.studies import beating, write_avi
+
+
+@pytest.fixture
+def avi(tmp_path):
+    return write_avi(tmp_path / "heart.avi", beating(20), fps=40)
+
+
+def test_motion_jpeg_comes_back_grey_with_its_frame_rate(avi):
+    frames, fps = read_video(avi)
+    assert frames.shape == (20, 112, 112) and frames.dtype == np.uint8 and fps == 40
+    assert np.abs(frames.astype(int) - beating(20)).mean() < 3
+
+
+@pytest.mark.parametrize("without", ["the luma path", "FFmpeg"])
+def test_every_path_reads_the_same_picture(avi, monkeypatch, without):
+    fast, fps = read_video(avi)
+    monkeypatch.setattr(video, "_motion_jpeg", lambda path: None)
+    if without == "FFmpeg":
+        monkeypatch.setattr(video, "_BACKENDS", video._BACKENDS[-1:])
+    slow, slow_fps = read_video(avi)
+    assert np.abs(fast.astype(int) - slow).max() <= 2 and slow_fps == fps
+
+
+def test_an_animated_gif_is_a_video(tmp_path):
+    from PIL import Image
+
+    pictures = [Image.fromarray(frame) for frame in beating(6)]
+    pictures[0].save(tmp_path / "heart.gif", save_all=True, append_images=pictures[1:], duration=40)
+    frames, _ = read_video(tmp_path / "heart.gif")
+    assert frames.shape == (6, 112, 112)
+    assert np.abs(frames.astype(int) - beating(6)).mean() < 4
+
+
+def test_a_loose_video_of_112_pixels_has_the_echonet_sector(avi, tmp_path):
+    clip = read_video_clip(avi)
+    assert (clip.name, clip.patient, clip.sector) == ("heart", "heart", ECHONET)
+    wide = np.zeros((3, 96, 128), np.uint8)
+    assert read_video_clip(write_avi(tmp_path / "wide.avi", wide)).sector is None
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n" * 99, np.random.default_rng(0).bytes(20_000)])
+def test_what_does_not_decode_is_named_with_the_remedy(tmp_path, content, capfd):
+    (tmp_path / "broken.avi").write_bytes(content)
+    with pytest.raises(BadInput, match=r"broken\.avi does not decode as a video; export it again"):
+        read_video(tmp_path / "broken.avi")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BadInput, match=r"gone\.avi is missing"):
+        read_video(tmp_path / "gone.avi")
+
+
+def test_a_video_that_breaks_off_is_refused(avi):
+    content = avi.read_bytes()
+    avi.write_bytes(content[: len(content) // 2])
+    with pytest.raises(BadInput, match=r"heart\.avi breaks off after \d+ of 20 frames"):
+        read_video(avi)
+
+
+def test_damage_in_the_middle_is_refused(avi):
+    content = bytearray(avi.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 5] = bytes(len(content) // 5)
+    avi.write_bytes(content)
+    with pytest.raises(BadInput, match=r"heart\.avi breaks off"):
+        read_video(avi)

@@ -1,0 +1,266 @@
+"""Every figure says what it shows; the faults of the original study's plots are tests here."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from echogan.errors import BadInput
+from echogan.report import across, heatmap, lines, losses, progress, radar, style, violin
+from echogan.report.metrics import METRICS
+from echogan.report.runs import read_run, read_runs
+
+
+@pytest.fixture(scope="module")
+def wgan(study):
+    return read_runs(study, "wgan")
+
+
+@pytest.fixture(scope="module")
+def vqgan(study):
+    return read_runs(study, "vqgan")
+
+
+@pytest.fixture(scope="module")
+def everything(study):
+    return read_runs(study)
+
+
+def words(figure):
+    """Every text of a figure."""
+    return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+@pytest.mark.parametrize("name", ["FID", "KID", "SWD", "JSD", "PSNR"])
+@pytest.mark.parametrize("draw", [lines.figure, violin.figure])
+def test_title_axis_and_caption_name_the_metric_shown(wgan, draw, name):
+    figure = draw(wgan, name)
+    (ax,) = figure.axes
+    axis = ax.get_ylabel() if draw is lines.figure else ax.get_xlabel()
+    assert name in figure.get_suptitle() and "WGAN" in figure.get_suptitle()
+    assert axis == METRICS[name].axis and METRICS[name].full in ax.get_title("left")
+    assert [other for other in METRICS if other in figure.get_suptitle().split()] == [name]
+
+
+@pytest.mark.parametrize("make", [lines.figure, violin.figure])
+def test_every_figure_states_data_split_n_encoder_and_hardware(wgan, make):
+    caption = make(wgan, "FID").get_supxlabel().replace("\n", " ")
+    for part in (
+        "synthetic phantom",
+        "not echocardiograms",
+        "VAL",
+        "800 real",
+        "1,000 generated",
+        "Inception-2015",
+        "2 x CPU",
+    ):
+        assert part in caption
+
+
+def test_lines_run_over_kimg_to_the_last_reading(wgan):
+    (ax,) = lines.figure(wgan, "FID").axes
+    assert ax.get_xlabel() == "training (kimg)"
+    longest = [line for line in ax.lines if len(line.get_xdata()) > 5]
+    assert len(longest) == 8 and max(line.get_xdata().max() for line in longest) == 200 <= ax.get_xlim()[1]
+
+
+def test_no_value_is_rescaled_on_the_way_to_the_axes(wgan):
+    drawn = {tuple(np.nan_to_num(line.get_ydata())) for line in lines.figure(wgan, "FID").axes[0].lines}
+    assert all(tuple(np.nan_to_num(run.curve("FID").value)) in drawn for run in wgan)
+
+
+def test_a_gap_breaks_the_line(wgan):
+    run = next(run for run in wgan if run.name == "W2")
+    values = run.curve("FID").value
+    assert np.isnan(values).any()
+    assert any(
+        np.array_equal(line.get_ydata(), values, equal_nan=True) for line in lines.figure([run], "FID").axes[0].lines
+    )
+
+
+def bands(figure):
+    return [patch for patch in figure.axes[0].patches if patch.get_zorder() == -2]
+
+
+def test_quality_bands_of_ssim_only_where_it_is_a_reconstruction(wgan, vqgan):
+    assert bands(lines.figure(vqgan, "SSIM")) and not bands(lines.figure(wgan, "SSIM"))
+    assert bands(lines.figure(wgan, "FID")) and not bands(lines.figure(wgan, "SWD"))
+
+
+def test_bands_meet_at_the_studys_limits(wgan):
+    edges = {
+        round(float(y), 6) for patch in bands(lines.figure(wgan, "FID")) for y in patch.get_extents().get_points()[:, 1]
+    }
+    figure = lines.figure(wgan, "FID")
+    to_pixels = figure.axes[0].transData.transform
+    wanted = {round(float(to_pixels((0, limit))[1]), 6) for limit in METRICS["FID"].bands}
+    assert all(min(abs(edge - y) for edge in edges) < 1 for y in wanted)
+
+
+def test_the_floor_is_drawn_and_named(wgan):
+    assert "real vs real 6.5" in words(lines.figure(wgan, "FID"))
+
+
+@pytest.mark.parametrize("values", [np.array([1.0, 1.1, 1.2, 9.0] * 6), np.array([0.0, 0.01, 0.4, 0.9] * 6)])
+@pytest.mark.parametrize("log", [False, True])
+def test_a_violin_has_no_density_beyond_the_data(values, log):
+    values = values + 0.001
+    x, height = violin.density(values, log=log)
+    assert x.min() == pytest.approx(values.min()) and x.max() == pytest.approx(values.max())
+    assert (height > 0).all() and height.max() == 1
+
+
+def test_density_agrees_with_the_textbook_sum_of_gaussians():
+    values = np.random.default_rng(0).normal(5, 2, 40)
+    x, height = violin.density(values)
+    width = values.std(ddof=1) * len(values) ** (-1 / 5)  # Scott's rule
+    kernel = np.exp(-0.5 * ((x[:, None] - values) / width) ** 2).sum(1)
+    np.testing.assert_allclose(height, kernel / kernel.max(), rtol=1e-6)
+
+
+def test_fewer_than_twenty_readings_are_points_and_nothing_else(wgan):
+    figure = violin.figure(wgan, "FID")  # W2 has 17, the others 24 or 25
+    from matplotlib.collections import FillBetweenPolyCollection, PathCollection
+
+    counts = [len(run.curve("FID").finite) for run in wgan]
+    kinds = figure.axes[0].collections
+    assert sum(isinstance(c, FillBetweenPolyCollection) for c in kinds) == sum(n >= 20 for n in counts) == 7
+    assert sorted(len(c.get_offsets()) for c in kinds if isinstance(c, PathCollection)) == sorted(counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "extreme"), [("SSIM", np.nanmax), ("PSNR", np.nanmax), ("LPIPS", np.nanmin), ("FID", np.nanmin)]
+)
+def test_the_heat_map_holds_the_maximum_where_the_maximum_is_best(vqgan, name, extreme):
+    names, values, stars, _ = heatmap.table(vqgan)
+    k = names.index(name)
+    raw = [run.metrics[name] for run in vqgan]
+    np.testing.assert_array_equal(values[:, k], [extreme(column) for column in raw])
+    assert values[stars[k], k] == extreme(values[:, k])
+
+
+def test_the_heat_map_stars_no_unpaired_ssim(wgan):
+    names, _, stars, floors = heatmap.table(wgan)
+    assert stars[names.index("SSIM")] is None and stars[names.index("FID")] == 0
+    assert floors[names.index("FID")] == 6.5
+    assert "SSIM ≈" in words(heatmap.figure(wgan))
+
+
+def test_radars_are_small_multiples_of_at_most_seven_spokes_with_raw_values(wgan):
+    figure = radar.figure(wgan)
+    assert 3 <= len(radar.spokes_of(wgan)) <= 7
+    for run in wgan:
+        best = run.curve("FID").best()
+        assert f"{best['FID']:.3g}" in words(figure) and f"at {best['kimg']:.4g} kimg" in words(figure)
+
+
+def test_the_radar_range_does_not_depend_on_what_is_drawn(wgan):
+    def outline(runs, run):
+        axes = radar.figure(runs).axes[runs.index(run)]
+        return next(line.get_xydata() for line in axes.lines if line.get_zorder() == 3)
+
+    np.testing.assert_array_equal(outline(wgan[:2], wgan[0]), outline(wgan, wgan[0]))
+
+
+def test_the_better_of_two_runs_lies_outside_the_other(wgan):
+    names = radar.spokes_of(wgan)
+    best, worst = (radar.values_at(run, names, radar.best_moment(run, "FID")) for run in (wgan[0], wgan[-1]))
+    assert all(METRICS[name].outward(b) > METRICS[name].outward(w) for name, b, w in zip(names, best, worst))
+
+
+def test_a_radar_of_two_metrics_is_refused_in_one_sentence(wgan):
+    run = read_run(wgan[0].folder)
+    run.metrics = run.metrics[["kimg", "split", "FID", "SWD"]]
+    with pytest.raises(BadInput, match="three metrics, found FID, SWD"):
+        radar.figure([run])
+
+
+def test_early_runs_without_fid_fall_back_and_say_so(everything, study):
+    (early,) = read_runs(study, "medgan")
+    assert "FID was not measured, so SWD ranks" in radar.figure([early]).get_supxlabel().replace("\n", " ")
+    table = across.table(everything)
+    assert "by SWD" in table.get_suptitle() and "FID was not measured" in table.get_supxlabel().replace("\n", " ")
+    assert {run.arch for run in across.best_runs(everything)} == {"wgan", "vqgan", "medgan"}
+    with pytest.raises(BadInput, match="no run of medgan has a reading of FID"):
+        lines.figure([early], "FID")
+
+
+def test_published_stands_beside_ours_at_equal_images_shown(wgan, vqgan):
+    figure = across.published_and_ours(wgan + vqgan)
+    limit = min(run.metrics["kimg"].max() for run in wgan)  # of the run whose last line was cut
+    theirs = min(run.curve("FID").value[run.curve("FID").kimg <= limit].min() for run in wgan if run.name == "W1")
+    assert f"W1† {theirs:.3g}" in words(figure) and f"≤ {limit:.4g} kimg" in words(figure)
+    with pytest.raises(BadInput, match="both a published setting and one of ours"):
+        across.published_and_ours([run for run in wgan if run.published])
+
+
+def test_nothing_on_the_pareto_line_is_beaten_in_both_price_and_quality(wgan):
+    ax = across.pareto(wgan).axes[0]
+    front = next(line.get_xydata() for line in ax.lines if line.get_drawstyle() == "steps-post")
+    points = [(run.curve("FID").best()["seconds"] / 60, run.curve("FID").best()["FID"]) for run in wgan]
+    beaten = [any(t < x and v < y for t, v in points) for x, y in front]
+    assert len(front) and not any(beaten)
+    assert ax.get_xlabel() == "training time (min)"
+
+
+def test_losses_mark_where_the_run_stopped_being_a_number(wgan):
+    broken = next(run for run in wgan if run.name == "gp10")
+    assert "no number" in words(losses.figure(broken)) and "no number" not in words(losses.figure(wgan[0]))
+
+
+def test_neighbouring_looks_differ_in_colour_lightness_dash_and_marker():
+    looks = style.looks(8)
+    grey = [np.dot(to_rgb(look.color), (0.299, 0.587, 0.114)) for look in looks]
+    for one, two, a, b in zip(looks, looks[1:], grey, grey[1:]):
+        assert one.marker != two.marker and one.linestyle != two.linestyle and abs(a - b) > 0.04
+    assert len({look.color for look in looks}) == len({look.marker for look in looks}) == 8
+
+
+def test_end_labels_keep_their_distance_and_their_order():
+    heights = [0.5, 0.52, 0.1, 0.51]
+    placed = style.spread(heights, 0.06)
+    assert (np.diff(np.sort(placed)) >= 0.06 - 1e-9).all()
+    assert (np.argsort(placed) == np.argsort(heights)).all() and np.mean(placed) == pytest.approx(np.mean(heights))
+
+
+def test_a_column_wide_figure_prints_at_300_dpi_within_120_kB(wgan, tmp_path):
+    path = style.save(radar.figure(wgan), tmp_path / "radar.png")
+    image = Image.open(path)
+    assert path.stat().st_size <= 120_000 and abs(image.width - 85 / 25.4 * 300) <= 1
+
+
+def test_a_pdf_embeds_truetype_fonts(wgan, tmp_path):
+    data = style.save(lines.figure(wgan[:2], "FID"), tmp_path / "fid.pdf").read_bytes()
+    assert data.startswith(b"%PDF") and b"/Type3" not in data
+
+
+def test_figures_leave_the_callers_settings_alone(wgan):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    lines.figure(wgan, "FID")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("gap", [0, 1, 2])
+def test_cells_are_cut_from_a_grid_with_or_without_gaps(gap):
+    tiles = np.random.default_rng(0).integers(0, 255, (6, 8, 8), dtype=np.uint8)
+    sheet = np.full((2 * 8 + gap, 3 * 8 + 2 * gap), 255, np.uint8)
+    for k, tile in enumerate(tiles):
+        sheet[(k // 3) * (8 + gap) :, (k % 3) * (8 + gap) :][:8, :8] = tile
+    np.testing.assert_array_equal(progress.cells(Image.fromarray(sheet), 8), tiles)
+
+
+def test_moments_are_spaced_in_the_logarithm_with_both_ends():
+    times = list(range(0, 1001))
+    chosen = progress.log_spaced(times, 5)
+    assert chosen[0] == 0 and chosen[-1] == 1000 and len(chosen) == 5
+    assert np.ptp(np.diff(np.log1p(chosen))) < 0.15
+    assert progress.log_spaced([0, 7], 5) == [0, 7]
+
+
+def test_the_gif_shows_every_saved_moment_within_a_megabyte(wgan):
+    from io import BytesIO
+
+    data = progress.gif(wgan[0])
+    assert len(data) <= 1_000_000 and Image.open(BytesIO(data)).n_frames == len(wgan[0].sheets)

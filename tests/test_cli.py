@@ -1,0 +1,125 @@
+"""The command line as a user types it, in process: one line out, one sentence when it fails, the right exit code."""
+
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from echogan.cli import main
+from echogan.config import folder
+from echogan.data.frames import load_frames
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A phantom study of ten patients and its frames, made by the commands themselves."""
+    root = tmp_path_factory.mktemp("study")
+    assert run("phantom", root / "study", "--patients", 10, "--seed", 1, "--workers", 1) == 0
+    assert run("extract", root / "study", root / "frames", "--workers", 1) == 0
+    return root
+
+
+def train(study, *more):
+    tiny = ("--set", "resolution=32", "width=4", "critic_width=4", "ema_kimg=0.1")
+    return run("train", "wgan", "demo", "--data", study / "frames", "--kimg", 0.1, "--device", "cpu", *more, *tiny)
+
+
+def test_from_nothing_to_frames(study, capsys):
+    frames = load_frames(study / "frames")
+    assert frames.kind == "synthetic phantom" and frames.images.shape == (40, 128, 128)
+    assert frames.index["split"].value_counts().to_dict() == {"TRAIN": 32, "VAL": 4, "TEST": 4}
+    assert set(frames.index["phase"]) == {"first", "systole", "diastole", "last"}
+    per_patient = frames.index.groupby("patient")["split"].nunique()
+    assert (per_patient == 1).all() and len(per_patient) == 10
+    assert frames.images[:, :5].max() == 0 and frames.images.mean() > 10
+
+
+def test_train_sample_report(study, capsys, tmp_path):
+    assert train(study) == 0
+    out = capsys.readouterr()
+    assert out.out.count("\n") == 1 and "wgan/demo trained to 0.1 kimg" in out.out and "SWD" in out.err
+    assert run("sample", "wgan/demo", tmp_path / "sheet.png", "--n", 9) == 0
+    assert "trained on synthetic phantom" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "sheet.png"), 0).shape == (3 * 33 - 1, 3 * 33 - 1)
+    assert run("sample", "wgan/demo", tmp_path / "images", "--n", 3, "--kimg", 7) == 0
+    assert "at 0.112 kimg" in capsys.readouterr().out  # the nearest kept moment
+    assert sorted(p.name for p in (tmp_path / "images").iterdir()) == [
+        *(f"img_0000{i}.png" for i in range(3)),
+        "manifest.json",
+    ]
+    assert run("report", "wgan/demo") == 0
+    drawn = list((folder("results") / "wgan" / "demo").glob("*.png"))
+    assert len(drawn) >= 3 and all(np.ptp(cv2.imread(str(p), 0)) > 100 for p in drawn)
+
+
+def test_training_again_continues_and_refuses_another_seed_by_name(study, capsys):
+    assert train(study) == 0
+    before = (folder("experiments") / "wgan/demo/metrics_csv/losses.csv").read_text()
+    assert train(study) == 0
+    assert (folder("experiments") / "wgan/demo/metrics_csv/losses.csv").read_text() == before
+    capsys.readouterr()
+    assert train(study, "--seed", 1) == 1
+    assert "seed: 0 -> 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, code, said",
+    [
+        (("train", "wgan", "dmeo", "--data", "x"), 1, "wgan has no config 'dmeo'; did you mean 'demo'?"),
+        (("train", "wgna", "demo", "--data", "x"), 1, "no architecture 'wgna'; did you mean 'wgan'?"),
+        (("train", "wgan", "demo", "--data", "x"), 1, "x is not a folder of frames"),
+        (("train", "wgan", "demo", "--data", "x", "--set", "weigth=1"), 1, "did you mean 'weight'?"),
+        (("train", "wgan"), 2, "CONFIG"),
+        (("sample", "wgan/none", "out"), 1, "wgan/none is not a run"),
+        (("sample", "none.safetensors", "out"), 1, "none.safetensors is not a readable .safetensors file"),
+        (("extract", "nowhere", "out"), 1, "nowhere"),
+        (("phantom", "out", "--patients", "1"), 1, "3"),
+        (("report",), 1, "train a run first"),
+        (("fly",), 2, "fly"),
+    ],
+)
+def test_wrong_use_is_one_sentence(words, code, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*words) == code
+    output = capsys.readouterr()
+    text = re.sub(r"\s+", " ", re.sub(r"[│─╭╮╰╯]", " ", output.out + output.err))
+    assert said in text and "Traceback" not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_with_a_broken_index_are_named(study, capsys, tmp_path):
+    index = pd.read_csv(study / "frames" / "index.csv")
+    for name, wrong, said in (
+        ("a", index.drop(columns="split"), "lacks split"),
+        ("b", index.assign(split="train"), "upper case"),
+    ):
+        broken = tmp_path / name
+        broken.mkdir()
+        (broken / "manifest.json").write_text("{}")
+        wrong.to_csv(broken / "index.csv", index=False)
+        assert run("train", "wgan", "demo", "--data", broken) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_every_command_has_help(capsys):
+    assert run("--help") == 0
+    commands = re.search(r"\{(.*?)\}", capsys.readouterr().out)[1].split(",")
+    assert {"demo", "doctor", "phantom", "extract", "train", "sample", "report"} <= set(commands)
+    for command in commands:
+        assert run(command, "--help") == 0
+        assert command in capsys.readouterr().out
+
+
+def test_doctor_names_what_it_finds(capsys, monkeypatch, tmp_path):
+    assert run("doctor") == 0
+    out = capsys.readouterr().out
+    assert "torch " in out and "torchvision" in out and "precision" in out and "GiB free" in out
+    monkeypatch.setenv("ECHOGAN_WEIGHTS", str(tmp_path))
+    run("doctor")
+    assert "put inception_v3_fid" in capsys.readouterr().out

@@ -1,0 +1,49 @@
+"""What the repository promises about itself: size, layout, no addresses of registries, notebooks without outputs."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MB = 2**20
+
+
+def tracked():
+    """Files that git knows; the tests also run from an unpacked archive, where all files count."""
+    try:
+        answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in answer.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_the_tree_stays_small():
+    sizes = {path: path.stat().st_size for path in tracked()}
+    assert sum(sizes.values()) <= 40 * MB
+    assert {p.name for p, size in sizes.items() if size > 20 * MB} == set()
+    figures = [p for p in sizes if p.suffix == ".png" and p.relative_to(ROOT).parts[0] in ("results", "experiments")]
+    assert {str(p) for p in figures if sizes[p] > 120_000} == set()
+    assert {str(p) for p in sizes if p.suffix == ".gif" and sizes[p] > MB} == set()
+
+
+def test_everything_stands_where_the_reader_looks_for_it():
+    rooms = "src training colab experiments results external publications assets tests benchmarks".split()
+    files = "README.md pyproject.toml Makefile constraints.txt LICENSE NOTICE CITATION.cff CHANGELOG.md CONTRIBUTING.md".split()
+    assert [name for name in rooms if not (ROOT / name).is_dir()] == []
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+def test_no_file_names_a_package_registry():
+    address = re.compile(r"(index-url|find-links|registry)\s*[=:]\s*[\"']?(https?|file):", re.IGNORECASE)
+    text = [p for p in tracked() if p.suffix in ("", ".py", ".toml", ".txt", ".md", ".cfg", ".yaml", ".ipynb", ".json")]
+    assert [str(p) for p in text if address.search(p.read_text(encoding="utf-8", errors="ignore"))] == []
+    assert not (ROOT / "uv.lock").exists()
+
+
+def test_floors_in_pyproject_pins_in_constraints():
+    dependencies = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.S | re.M)
+    assert dependencies and "==" not in dependencies[1]
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert pins and all("==" in line for line in pins if line.strip())
