@@ -1,6 +1,7 @@
 """Before anything imports torch: one thread (spinning threads on shared cores are 20-100 times slower), no display."""
 
 import os
+from collections import Counter
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "agg"
@@ -43,3 +44,15 @@ def frames():
         for i, split in enumerate(splits)
     ]
     return FrameSet(blobs(64), pd.DataFrame(rows, columns=list(COLUMNS)), {"kind": "test blobs"})
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The time of each test file, slowest first."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if hasattr(report, "duration"):
+                seconds[report.nodeid.split("::")[0]] += report.duration
+    terminalreporter.section("seconds of each test file")
+    for name, spent in seconds.most_common():
+        terminalreporter.write_line(f"{spent:7.1f}  {name}")

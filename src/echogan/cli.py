@@ -116,6 +116,7 @@ def train(
     device: Device = Settings.device,
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     deterministic: bool = False,
+    small: bool = False,
     name: str = "",
     set: Set = (),
 ):
@@ -130,6 +131,7 @@ def train(
         device: where to train.
         precision: auto = bf16 on GPUs that compute it, else fp32.
         deterministic: on a GPU, only deterministic algorithms (slower).
+        small: the config's size for CPUs: 64 px, a quarter of the width.
         name: name of the run; default the config's.
         set: settings of the config to change, key=value.
     """
@@ -137,7 +139,8 @@ def train(
     from echogan.data.frames import load_frames
     from echogan.engine.fit import fit
 
-    chosen = changed(models.config_of(arch, config), set)
+    listed = models.config_of(arch, config)
+    chosen = changed(listed.small() if small else listed, set)
     settings = Settings(kimg, seed, device, precision, deterministic=deterministic)
     with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
         run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell)
@@ -199,9 +202,8 @@ def report(run: RunName = "", html: bool = False):
         print(f"echogan: {line}", file=sys.stderr)
     if not drawn.files:
         raise BadInput(f"nothing could be drawn of {run or experiments}")
-    print(
-        f"{len(drawn.files)} {'pages' if html else 'figures'} in {shown(Path(os.path.commonpath([f.parent for f in drawn.files])))}"
-    )
+    place = os.path.commonpath([file.parent for file in drawn.files])
+    print(f"{len(drawn.files)} {'pages' if html else 'figures'} in {shown(place)}")
 
 
 @app.command
@@ -218,7 +220,7 @@ def doctor():
 
 
 @app.command
-def demo(kimg: float = 30.0, patients: int = 240, seed: int = 0, device: Device = "auto"):
+def demo(kimg: float = 24.0, patients: int = 240, seed: int = 0, device: Device = "auto"):
     """The whole study in small on the synthetic phantom: recordings, frames, a WGAN at 64 px, metrics, figures.
 
     Args:

@@ -55,10 +55,12 @@ class Run:
     def __init__(self, arch, name, frames, settings, config=None, experiments=None):
         self.arch, self.name, self.config = arch, name, config or models.config_of(arch, name)
         self.folder, self.kind = RunFolder.of(arch, name, experiments), frames.kind
+        if not settings.kimg > 0:
+            raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
         make_deterministic(settings.deterministic)
         autocast = pick_precision(settings.precision, self.device)
-        self.settings = replace(settings, row_kimg=settings.row_kimg or min(settings.kimg / 100, 4.0))
+        self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         torch.manual_seed(
             settings.seed
         )  # a kill may precede the first checkpoint: the first weights come from the seed

@@ -90,7 +90,7 @@ CONFIGS = {
     "lp":       Config("lp",       10.0, 1, 5, False, "none",        64,    64),
     "r1":       Config("r1",       10.0, 4, 1, False, "none",        64,    64),
     "spectral": Config("spectral",  0.0, 1, 2, False, "spectral",    64,    64),
-    "demo":     Config("gp",       10.0, 1, 1, False, "none",        16,    16, lr=1e-3, batch=16, ema_kimg=1.0, resolution=64),
+    "demo":     Config("gp",       10.0, 1, 2, False, "none",        16,    16, lr=1e-3, batch=16, ema_kimg=1.0, resolution=64),
 }
 # fmt: on
 
