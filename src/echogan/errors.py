@@ -6,6 +6,9 @@ import difflib
 class BadInput(Exception):
     """Something handed to EchoGAN cannot be used; the message names it and the remedy in one sentence."""
 
+    def _render_traceback_(self):
+        return [f"echogan: {self}"]  # what IPython shows in a notebook instead of the stack
+
 
 def nearest(word, known):
     """`; did you mean 'x'?` for the closest of `known`, or the list of them."""

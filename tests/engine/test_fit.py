@@ -63,7 +63,7 @@ def test_a_run_leaves_what_it_promises(frames, tmp_path):
     run = train(frames, tmp_path, callback=seen.append)
     assert run.path == tmp_path / "wgan" / "t"
     config = json.loads(run.config.read_text())
-    assert config["data"]["kind"] == "test blobs" and config["data"]["images"] == {"TEST": 8, "TRAIN": 48, "VAL": 8}
+    assert config["data"]["kind"] == "test blobs" and config["data"]["images"] == {"TRAIN": 48, "VAL": 8, "TEST": 8}
     assert config["settings"]["seed"] == 5 and config["versions"]["torch"] == torch.__version__
     assert str(tmp_path) not in run.config.read_text()
     losses = rows(run.losses)

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from echogan.data.clip import SPLITS
+from echogan.data.images import read_png
 from echogan.errors import BadInput
 from echogan.files import read_json, write_json, write_text
 
@@ -82,7 +82,7 @@ def load_frames(folder):
     manifest = read_json(folder / "manifest.json")
     index = read_index(folder / "index.csv")
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(_read_image, (folder / "images" / name for name in index["file"])))
+        images = list(pool.map(read_png, (folder / "images" / name for name in index["file"])))
     shapes = {image.shape for image in images}
     if len(shapes) > 1 or any(h != w for h, w in shapes):
         raise BadInput(
@@ -113,10 +113,3 @@ def save_index(folder, rows, manifest):
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     write_text(Path(folder) / "index.csv", table.to_csv(index=False, lineterminator="\n"))
     write_json(Path(folder) / "manifest.json", manifest)
-
-
-def _read_image(path):
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise BadInput(f"{path} is missing or not an image; extract again")
-    return image

@@ -19,6 +19,14 @@ def grid(images, columns=None, gap=1):
     return sheet
 
 
+def read_png(path):
+    """A grey picture uint8 (H, W)."""
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise BadInput(f"{path} is missing or not an image; make it again, or remove it")
+    return image
+
+
 def write_png(path, image):
     """Write a uint8 picture (H, W) or (H, W, 3 BGR) as PNG, whole or not at all."""
     ok, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -10,7 +10,8 @@ import torch
 
 from echogan import __version__, models
 from echogan.config import RunFolder, Settings, differences
-from echogan.data.images import grid, write_png
+from echogan.data.clip import SPLITS
+from echogan.data.images import grid, read_png, write_png
 from echogan.engine import checkpoint
 from echogan.engine.evaluate import Reading
 from echogan.engine.feed import Feed, resized, to_grey
@@ -106,7 +107,7 @@ class Run:
         if bad:
             raise BadInput(
                 f"{self.folder.path}: loss {bad[0]!r} is {losses[bad[0]]} at {row['kimg']:g} kimg; the checkpoint before it is "
-                "kept, so lower the learning rate or the penalty under a new name"
+                "kept, so lower the learning rate or the penalty under another name"
             )
         return row
 
@@ -151,6 +152,8 @@ class Run:
         until = self.engine.clock.kimg if self.engine.clock.tick else -1.0
         self.losses, self.metrics = Table(self.folder.losses, LOSSES, until), Table(self.folder.metrics, METRICS, until)
         self.latest = self.metrics.rows[-1] if self.metrics.rows else {}
+        sheets = [path for m in self.metrics.rows if (path := self.folder.sheet(round(float(m["kimg"])))).is_file()]
+        self.sheet = read_png(sheets[-1]) if sheets else None
 
     def _adopt(self, old):
         """Refuse an old run that differs in what makes its numbers; keep its row interval."""
@@ -159,7 +162,7 @@ class Run:
         changes += differences(old["data"], new["data"], ("kind",))
         if changes:
             raise BadInput(
-                f"{self.folder.path} was made otherwise ({'; '.join(changes)}); continue it as it was, or give a new --name"
+                f"{self.folder.path} was made otherwise ({'; '.join(changes)}); continue it as it was, or under another name"
             )
         self.settings = replace(self.settings, row_kimg=old["settings"]["row_kimg"])
         new["settings"] = asdict(self.settings)
@@ -167,7 +170,7 @@ class Run:
             new["hardware"] = f"{old['hardware']}; then {new['hardware']}"
 
     def _describe(self, frames, autocast):
-        counts = frames.index["split"].value_counts()
+        counts = {s: len(frames.split(s)) for s in SPLITS if (frames.index["split"] == s).any()}
         return {
             "arch": self.arch,
             "name": self.name,
@@ -177,7 +180,7 @@ class Run:
                 "kind": frames.kind,
                 "fingerprint": frames.fingerprint(),
                 "size": frames.size,
-                "images": {split: int(counts[split]) for split in sorted(counts.index)},
+                "images": counts,
             },
             "parameters": {n: sum(p.numel() for p in c.parameters()) for n, c in self.model.named_children()},
             "precision": str(autocast or torch.float32).removeprefix("torch."),

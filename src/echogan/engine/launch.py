@@ -42,7 +42,8 @@ def hardware(device):
     """One line that names what computed, for config.json and every caption."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of {_processor()}"
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'s' * (threads > 1)} of {_processor()}"
 
 
 def _processor():
@@ -58,7 +59,8 @@ def make_deterministic(wanted):
     """Equal seed, machine and versions give equal numbers: always so on a CPU, on a GPU only when wanted (slower)."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
+    if wanted != torch.are_deterministic_algorithms_enabled():  # the call imports the compiler: seconds
+        torch.use_deterministic_algorithms(wanted)
 
 
 def with_allocator_settings(words):

@@ -39,6 +39,8 @@ class Engine:
             child.requires_grad_(False)
         self.device = next(model.parameters()).device
         self.rng = torch.Generator(self.device)
+        on_gpu = self.device.type == "cuda"
+        self.ambient = torch.cuda.default_generators[self.device.index or 0] if on_gpu else torch.default_generator
         self.sums, self.counts = {}, {}
 
     # -------------------------------------------------------------------------------------------- one tick
@@ -76,7 +78,7 @@ class Engine:
         """The phase's loss, its randomness fixed by (seed, phase, how often the phase has run)."""
         seed = seed_of(self.numerics.seed, phase.name, self.clock.count.get(phase.name, 0))
         batch.rng = self.rng.manual_seed(seed)
-        torch.default_generator.manual_seed(seed + batch.first)  # dropout: this process's own
+        self.ambient.manual_seed(seed + batch.first)  # dropout: this process's own
         with torch.set_grad_enabled(phase.trains is not None), self.precision(phase):
             return phase.loss(batch)
 

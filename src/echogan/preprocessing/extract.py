@@ -75,7 +75,7 @@ class Summary:
 def extract(source, out, size=128, phases="traced", bilateral=False, workers=None, callback=None):
     """Extract `source` into the FrameSet folder `out` and return a `Summary`.
 
-    source: an EchoNet-Dynamic folder, a DICOM, a video, or a folder of DICOMs and videos. Of each recording the
+    source: an EchoNet-Dynamic folder or ZIP, a DICOM, a video, or a folder of DICOMs and videos. Of each recording the
     first, systolic, diastolic and last frame are kept; of a single file all frames, as TRAIN.
     size: pixels, one of `normalise.SIZES`. phases: "traced" takes the traced frames and counts where there are none,
     "counted" counts white pixels everywhere. workers: processes (a script that asks for more than one needs the usual

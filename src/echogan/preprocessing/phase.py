@@ -23,7 +23,7 @@ def white_pixels(frames):
     """Pixels brighter than `THRESHOLD` inside the study's mask, (T,), of square frames uint8 (T, n, n)."""
     rows = frames.reshape(len(frames), -1)
     white = cv2.threshold(rows, THRESHOLD, 1, cv2.THRESH_BINARY)[1]
-    white &= study_mask(frames.shape[-1]).ravel() & 1
+    white &= np.minimum(study_mask(frames.shape[-1]).ravel(), 1)
     return cv2.reduce(white, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0]
 
 

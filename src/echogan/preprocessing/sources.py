@@ -1,47 +1,30 @@
-"""What there is to extract: an EchoNet-Dynamic folder, one recording, or a folder of recordings, as a list of jobs."""
+"""What there is to extract, as a list of jobs: an EchoNet-Dynamic folder or ZIP, one recording, or a folder of them."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from echogan.data.clip import SPLITS, Clip
+from echogan.data.clip import SPLITS
 from echogan.data.dicom import is_dicom, read_dicom
 from echogan.data.echonet import kind_of, open_study, read_recording
 from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
 from echogan.errors import BadInput
+from echogan.preprocessing.archive import zipped_study
+from echogan.preprocessing.jobs import Job, Source
 
 KIND = "ultrasound recordings"
 _TRAIN, _VAL = 0.8, 0.9  # where the hash of a patient leaves TRAIN, and VAL
-
-
-@dataclass(frozen=True)
-class Job:
-    """One recording to extract: a `name` unique in its source, its split, and `read() -> Clip`."""
-
-    name: str
-    split: str
-    read: Callable[[], Clip]
-
-
-@dataclass(frozen=True)
-class Source:
-    """All jobs of `root`; `kind` is what figures must call the data, `skipped` pairs (name, reason)."""
-
-    root: Path
-    kind: str
-    jobs: list[Job]
-    single: bool = False  # one recording: all of its frames are wanted
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 def find_source(path):
     """Recognise what `path` is; nothing is decoded yet."""
     path = Path(path)
     if not path.exists():
-        raise BadInput(f"{path} is missing; give an EchoNet-Dynamic folder, a DICOM, a video, or a folder of them")
+        raise BadInput(
+            f"{path} is missing; give an EchoNet-Dynamic folder or ZIP, a DICOM, a video, or a folder of them"
+        )
+    if path.suffix.lower() == ".zip":
+        return zipped_study(path)
     if path.is_file():
         return _single(path)
     if is_study(path):

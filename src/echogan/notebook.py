@@ -1,0 +1,156 @@
+"""What all notebooks do alike: show pictures, follow work live in one place, name a run.
+
+This module and the command line are the only ones that display anything. It works in Jupyter, in Colab (IPython 7.34)
+and, as lines of text, in a Python without a notebook.
+"""
+
+import base64
+import math
+import re
+import time
+from dataclasses import asdict
+from io import BytesIO
+
+import cv2
+from IPython.display import DisplayHandle, Image, display
+from PIL import Image as Picture
+
+from echogan.contract import seed_of
+from echogan.data.images import grid
+from echogan.report import style
+from echogan.report.metrics import METRICS
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+LARGE = 1_000_000  # bytes of a picture: notebooks are committed without it, so it may keep its dots
+
+
+def show(*figures, width=560):
+    """Display figures as one picture, two abreast, each `width` CSS pixels wide; one goes where there is more room."""
+    pictures = [Picture.open(BytesIO(style.png(figure, limit=LARGE))).convert("RGB") for figure in figures]
+    ends = [0] * min(2, len(pictures))  # how far down each column is filled
+    places = []
+    for picture in pictures:
+        column = ends.index(min(ends))
+        places.append((column * pictures[0].width, ends[column]))
+        ends[column] += picture.height + 30
+    page = Picture.new("RGB", (len(ends) * pictures[0].width, max(ends)), "white")
+    for picture, place in zip(pictures, places):
+        page.paste(picture, place)
+    data = BytesIO()
+    page.quantize(256, Picture.Quantize.FASTOCTREE, dither=Picture.Dither.NONE).save(data, "PNG", optimize=True)
+    display(Image(data.getvalue(), width=len(ends) * width))
+
+
+@style.styled
+def sheet(images, title, caption, columns=8):
+    """A figure of grey images uint8 (N, H, W) in rows of `columns`."""
+    rows = math.ceil(len(images) / columns)
+    figure = style.new(0.36 + 0.97 * style.COLUMN * rows / columns, title, caption)
+    axes = figure.add_subplot()
+    axes.imshow(grid(images, columns), cmap="gray", vmin=0, vmax=255)
+    axes.set_axis_off()
+    return figure
+
+
+# ------------------------------------------------------------------------------------------------ live
+
+
+class _Page:
+    """A piece of HTML, or its words where there is no browser."""
+
+    def __init__(self, html):
+        self._html = html
+
+    def _repr_html_(self):
+        return self._html
+
+    def __repr__(self):
+        return re.sub("<[^>]*>", "", self._html.replace("<br>", "\n")).strip()
+
+
+class _Place:
+    """One place in the output that is written anew, at most twice a second unless it is `due`."""
+
+    def __init__(self, pause=0.5):
+        self.pause, self.written = pause, -math.inf
+        self.handle: DisplayHandle | None = None
+
+    def write(self, html, due=False):
+        if not due and time.monotonic() - self.written < self.pause:
+            return
+        self.written = time.monotonic()
+        if self.handle:
+            self.handle.update(_Page(html))
+        else:
+            self.handle = display(_Page(html), display_id=True)  # None without a notebook: then lines follow lines
+
+
+def _bar(done, total, words):
+    """A bar as every browser draws it, and what it means."""
+    return f'<progress value="{done:g}" max="{total:g}" style="width:20em"></progress> {words}'
+
+
+class Bar:
+    """The callback of `prepare`: one bar for each step of the work."""
+
+    def __init__(self):
+        self.places = {}
+
+    def __call__(self, step, done, total):
+        """Move the bar of a step."""
+        place = self.places.setdefault(step, _Place())
+        place.write(_bar(done, total, f"{step}: {done:,} of {total:,}"), due=done == total)
+
+
+class Live:
+    """The callback of `fit`: progress, the latest losses and readings, and the sample grid, in one place."""
+
+    def __init__(self):
+        self.place, self.picture = _Place(), (None, "")
+        self.began: tuple[float, float] | None = None  # when, and at how many kimg
+
+    def __call__(self, progress):
+        """Show a `Progress`."""
+        self.began = self.began or (time.monotonic(), progress.kimg)
+        done = min(progress.kimg, progress.of)  # the last batch may reach beyond
+        bar = _bar(done, progress.of, f"{done:.4g} of {progress.of:.4g} kimg{_left(progress, *self.began)}")
+        lines = [bar, _losses(progress.losses), _readings(progress.metrics), self._image(progress.sheet)]
+        self.place.write("<br>".join(filter(None, lines)), due=progress.kimg >= progress.of)
+
+    def _image(self, sheet):
+        if sheet is not None and sheet is not self.picture[0]:
+            png = base64.b64encode(cv2.imencode(".png", sheet)[1].tobytes()).decode()
+            height, width = sheet.shape
+            shown = min(width, 520)  # a fixed size, so that nothing below it jumps
+            tag = f'<img width="{shown}" height="{shown * height // width}" src="data:image/png;base64,{png}">'
+            self.picture = sheet, tag
+        return self.picture[1]
+
+
+def _left(progress, began, first):
+    if not first < progress.kimg < progress.of:
+        return ""
+    seconds = (time.monotonic() - began) / (progress.kimg - first) * (progress.of - progress.kimg)
+    return f", {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"
+
+
+def _losses(row):
+    values = [f"{name} {value:.3g}" for name, value in row.items() if name not in ("kimg", "epoch", "seconds")]
+    return f"losses: {', '.join(values)}"
+
+
+def _readings(row):
+    """Every metric of the latest reading, beside the same metric of real images where that is known."""
+    known = {name: float(row[name]) for name in METRICS if row.get(name) not in (None, "")}
+    floors = {name: f" (real images {float(row[f'floor_{name}']):.3g})" for name in known if row.get(f"floor_{name}")}
+    words = ", ".join(f"{name} {value:.3g}{floors.get(name, '')}" for name, value in known.items())
+    return f"against {row['split']} at {float(row['kimg']):.4g} kimg: {words}" if words else ""
+
+
+# ------------------------------------------------------------------------------------------------ runs
+
+
+def run_name(name, config, frames, seed):
+    """A name that changes with whatever one run may not change (config, data, seed): equal settings continue a run."""
+    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()):08x}"[:-4]

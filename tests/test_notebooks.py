@@ -1,0 +1,201 @@
+"""Every notebook of training/ follows one outline, is committed stripped, and runs from top to bottom."""
+
+import ast
+import copy
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbstripout import strip_output
+
+from echogan import models
+from echogan import notebook as display_module
+from echogan.data.frames import save_index
+from echogan.data.images import write_png
+
+ROOT = Path(__file__).parents[1]
+TRAINING = sorted((ROOT / "training").glob("*.ipynb"))
+COMMITTED = [*TRAINING, *sorted((ROOT / "colab").glob("**/*.ipynb"))]
+OUTLINE = [
+    "Set-up",
+    "Parameters",
+    "Data",
+    "Model",
+    "The loss",
+    "Training",
+    "Curves",
+    "Samples through training",
+    "Images for a chosen training moment",
+    "Metrics against held-out patients",
+    "What a good curve looks like",
+    "What to try next",
+]
+FORM = re.compile(r'^\w+ = (?P<value>.+?)  # @param (?P<form>\[.*\]|\{type:"(string|number|integer|boolean)"\})$')
+
+every_training_notebook = pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
+every_committed_notebook = pytest.mark.parametrize("path", COMMITTED, ids=lambda p: p.relative_to(ROOT).as_posix())
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def parameters(path):
+    (cell,) = [cell for cell in code_cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    return cell
+
+
+def sections(path):
+    """{heading: its code cells}, in order."""
+    found = {}
+    for cell in read(path).cells:
+        if heading := re.match(r"## (.*)", cell.source) if cell.cell_type == "markdown" else None:
+            found[heading[1]] = []
+        elif cell.cell_type == "code":
+            found[list(found)[-1]].append(cell.source)
+    return found
+
+
+def architecture(path):
+    """The key that the notebook hands to `fit`."""
+    return re.search(r'\bfit\("(\w+)"', "\n".join(cell.source for cell in code_cells(path)))[1]
+
+
+# ------------------------------------------------------------------------------------------------ outline
+
+
+def test_there_is_a_training_notebook():
+    assert TRAINING
+
+
+@every_training_notebook
+def test_the_outline_is_the_same_in_all(path):
+    title = read(path).cells[0]
+    assert title.cell_type == "markdown" and title.source.startswith("# ")
+    assert "$$" in title.source, "the loss as mathematics"
+    assert list(sections(path)) == OUTLINE
+    assert all(sections(path)[heading] for heading in OUTLINE[:-2]), "a section without code"
+
+
+@every_training_notebook
+def test_imports_stand_in_the_set_up_alone(path):
+    for heading, cells in sections(path).items():
+        nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
+        here = any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in nodes)
+        assert here == (heading == "Set-up"), heading
+
+
+@every_training_notebook
+def test_the_loss_is_a_line_of_code_and_the_package_agrees(path):
+    (setup,), loss = sections(path)["Set-up"], "\n".join(sections(path)["The loss"])
+    pure = re.search(r"from echogan\.losses import (.*)", setup)[1].split(", ")
+    assert re.search(r"^L_\w+ = ", loss, re.MULTILINE)
+    assert all(name in loss for name in pure)
+
+
+@every_training_notebook
+def test_every_parameter_is_a_form_with_a_literal(path):
+    for line in parameters(path).source.splitlines():
+        form = FORM.match(line)
+        assert form, line
+        value = ast.literal_eval(form["value"])
+        assert form["form"].startswith("{") or value in ast.literal_eval(form["form"]), line
+
+
+@every_training_notebook
+def test_the_form_offers_exactly_the_configs_there_are_and_the_text_explains_them(path):
+    offered = re.search(r"^config = .* # @param (\[.*\])$", parameters(path).source, re.MULTILINE)[1]
+    configs = models.load(architecture(path)).CONFIGS
+    assert sorted(ast.literal_eval(offered)) == sorted(configs)
+    ours = [name for name, config in configs.items() if not config.published]
+    assert [name for name in ours if f"`{name}`" not in read(path).cells[0].source] == []
+
+
+@every_training_notebook
+def test_a_notebook_stays_thin(path):
+    cells = code_cells(path)
+    assert len(cells) <= 14
+    for cell in cells:
+        assert not re.search(r"^\s*[!%]", cell.source, re.MULTILINE), f"a magic in {cell.source[:60]}"
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert node.end_lineno - node.lineno < 5, node.name
+
+
+@every_training_notebook
+def test_no_path_belongs_to_one_machine(path):
+    text = "\n".join(cell.source for cell in read(path).cells)
+    assert not re.search(r"""["'`(](/\w|~/|[A-Z]:\\)""", text)
+
+
+@every_training_notebook
+def test_links_lead_to_files_and_one_to_the_troubleshooting_page(path):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", "\n".join(cell.source for cell in read(path).cells))
+    assert any("TROUBLESHOOTING" in link for link in links)
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@every_committed_notebook
+def test_notebooks_are_valid_and_stripped_as_the_hook_strips_them(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    stripped = strip_output(copy.deepcopy(notebook), keep_output=False, keep_count=False, keep_id=False)
+    assert stripped == notebook
+    assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n"
+
+
+# ------------------------------------------------------------------------------------------------ execution
+
+TINY = """
+data, kimg, device = {data!r}, 1.0, "cpu"
+change = "resolution=32 width=4 critic_width=4"
+"""
+
+
+@pytest.fixture
+def tiny(frames, tmp_path):
+    """Lines that make a notebook small enough for a test: blobs of 32 px, a narrow model, one kimg."""
+    place = tmp_path / "blobs"
+    for name, image in zip(frames.index["file"], frames.images):
+        write_png(place / "images" / name, image)
+    save_index(place, frames.index, frames.manifest)
+    return TINY.format(data=str(place))
+
+
+def run_in_this_process(path, overrides, until="What to try next"):
+    """Execute the code cells in one namespace, `overrides` after the parameters; returns the namespace."""
+    space = {"__name__": "notebook"}
+    for cell in code_cells(path)[: sum(map(len, list(sections(path).values())[: OUTLINE.index(until)]))]:
+        exec(compile(cell.source, f"<{path.stem} cell {cell.id}>", "exec"), space)
+        if "parameters" in cell.metadata.get("tags", []):
+            exec(overrides, space)
+    return space
+
+
+@every_training_notebook
+def test_runs_from_top_to_bottom(path, tiny, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(display_module, "display", lambda page, display_id=None: shown.append(page))
+    space = run_in_this_process(path, tiny)
+
+    pictures = [page for page in shown if getattr(page, "format", "") == "png"]
+    assert len(pictures) >= 5, "real samples, curves, progression, a chosen moment, beside real images"
+    assert any("1 of 1 kimg" in repr(page) for page in shown), "live progress"
+    table = space["table"]
+    assert table.shape[0] >= 2 and table.notna().all(axis=None), "generated images and the floor"
+    assert "held-out patients (test blobs)" in capsys.readouterr().out
+    assert (space["run"].path / "metrics_csv" / "metrics.csv").is_file()
+
+
+@every_training_notebook
+def test_running_it_again_goes_on_instead_of_beginning_anew(path, tiny):
+    first = run_in_this_process(path, tiny, until="Curves")
+    rows = first["run"].losses.read_text()
+    again = run_in_this_process(path, tiny.replace("1.0,", "1.2,"), until="Curves")
+    assert again["run"] == first["run"]
+    assert again["run"].losses.read_text().startswith(rows) and len(again["run"].losses.read_text()) > len(rows)
