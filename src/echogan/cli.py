@@ -276,11 +276,11 @@ class TrainingBar(Bar):
 
 
 def program():
-    """The `echogan` command: with the allocator settings that make CPU training faster, then `main`."""
+    """The `echogan` command: started again with what a CPU run wants of its environment, then `main`."""
     if sys.argv[1:2] in (["train"], ["demo"]) and not {"-h", "--help"} & set(sys.argv):
-        from echogan.engine.launch import with_allocator_settings
+        from echogan.engine.launch import restart_for_cpu
 
-        with_allocator_settings(sys.argv)
+        restart_for_cpu(sys.argv)
     sys.exit(main())
 
 

@@ -1,4 +1,4 @@
-"""Where and how exactly a run computes: device, precision, threads, determinism, the allocator."""
+"""Where and how exactly a run computes: device, precision, determinism, environment."""
 
 import os
 import platform
@@ -8,9 +8,17 @@ import torch
 
 from echogan.errors import BadInput
 
-# glibc returns freed blocks to the system at once, so every step faults its activations in again; keeping them was
-# worth 1.5x on the official StyleGAN2-ADA step. It must be set before the process starts.
-ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "67108864"}
+# What a CPU run wants of its environment; it must be set before the process starts.
+# - glibc gives freed blocks back to the system at once, so every step faults its activations in again. Keeping them was
+#   worth 1.5x on a full-size StyleGAN2 step (nothing on small networks).
+# - OpenMP threads spin for each other without end; beside another program a step then takes 2-50 times as long. Spinning
+#   shortly costs a tenth on quiet cores.
+ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "MALLOC_TOP_PAD_": "67108864",
+    "GOMP_SPINCOUNT": "10000",
+}
 
 
 def pick_device(name="auto"):
@@ -63,11 +71,11 @@ def make_deterministic(wanted):
         torch.use_deterministic_algorithms(wanted)
 
 
-def with_allocator_settings(words):
-    """Start this program again with `ALLOCATOR` where that pays (Linux, training on the CPU) and is not yet so.
+def restart_for_cpu(words):
+    """Start this program again with `ENVIRONMENT` where that pays (Linux, training on the CPU) and is not yet so.
 
-    `words` is its command line: a run on a GPU does not need it.
+    `words` is its command line: a run on a GPU does not need it. What the user has set stays.
     """
     on_gpu = any(word.startswith("cuda") for word in words) or ("cpu" not in words and torch.cuda.is_available())
-    if sys.platform == "linux" and not on_gpu and not any(name in os.environ for name in ALLOCATOR):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **ALLOCATOR})
+    if sys.platform == "linux" and not on_gpu and not ENVIRONMENT.keys() <= os.environ.keys():
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**ENVIRONMENT, **os.environ})
