@@ -220,7 +220,7 @@ def doctor():
 
 
 @app.command
-def demo(kimg: float = 24.0, patients: int = 240, seed: int = 0, device: Device = "auto"):
+def demo(kimg: float = 40.0, patients: int = 240, seed: int = 0, device: Device = "auto"):
     """The whole study in small on the synthetic phantom: recordings, frames, a WGAN at 64 px, metrics, figures.
 
     Args:
