@@ -1,5 +1,6 @@
 """Where things live, and what a run is: frozen dataclasses, JSON on disk, the folder of a run."""
 
+import hashlib
 import os
 import typing
 from dataclasses import dataclass, fields, replace
@@ -116,3 +117,8 @@ def differences(old, new, ignore=()):
     """The keys at which two JSON-like dicts disagree, as "key: old -> new" sentences."""
     keys = [k for k in {**old, **new} if k not in ignore]
     return [f"{k}: {old.get(k)!r} -> {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]
+
+
+def seed_of(*parts):
+    """32 bits from any numbers and names: the CPU generator ignores the upper half of a longer seed."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=4).digest(), "big")

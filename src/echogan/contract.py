@@ -8,13 +8,14 @@ Rules for authors: state is a buffer or it does not exist; a loss is a mean over
 `batch.randn` and `batch.rand`; no Python branch on a tensor inside a loss; state changes only in a phase's `after`.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
 import torch
 from torch import Tensor, nn
+
+from echogan.config import seed_of
 
 
 class Batch(dict):
@@ -152,8 +153,3 @@ class Architecture(nn.Module):
             images.append(self.generate(Batch({"index": index}, block, rng=rng), truncation)[: n - first])
         self.train(mode)
         return torch.cat(images)
-
-
-def seed_of(*parts):
-    """32 bits from any numbers and names: the CPU generator ignores the upper half of a longer seed."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=4).digest(), "big")

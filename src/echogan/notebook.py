@@ -15,7 +15,7 @@ import cv2
 from IPython.display import DisplayHandle, Image, display
 from PIL import Image as Picture
 
-from echogan.contract import seed_of
+from echogan.config import seed_of
 from echogan.data.images import grid
 from echogan.report import style
 from echogan.report.metrics import METRICS

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from echogan.contract import Clock, Rows, seed_of
+from echogan.config import seed_of
+from echogan.contract import Clock, Rows
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,15 @@ class Config:
     bound: str  # clip | gp | lp | r1 | spectral
     weight: float  # clipping range, or weight of the penalty
     every: int = 1  # critic updates per penalty, which is weighted up accordingly
-    critic_steps: int = 5  # critic updates per generator update
+    critic_steps: int = 2  # critic updates per generator update
     warmup: bool = False  # 100 critic updates per generator update for the first 25 and every 500th (Arjovsky's code)
     norm: str = "none"  # of the critic: batch | none | spectral
     width: int = 64
     critic_width: int = 64
     latent: int = 100
     kind: str = "adam"
-    lr: float = 2e-4
-    batch: int = 32
+    lr: float = 5e-4
+    batch: int = 16
     ema_kimg: float = 10.0  # 0: no average
     resolution: int = 128
     published: bool = False
@@ -86,11 +86,11 @@ CONFIGS = {
     "W7":       _study(0.10,              unknown="clipping inferred from the first losses"),
     "W8":       _study(0.01, width=32,    unknown="width inferred from the first losses"),
     # ours         bound     weight every steps warmup norm        width critic
-    "gp":       Config("gp",       10.0, 1, 5, False, "none",        64,    64),
-    "lp":       Config("lp",       10.0, 1, 5, False, "none",        64,    64),
+    "gp":       Config("gp",       10.0, 1, 2, False, "none",        64,    64),
+    "lp":       Config("lp",       10.0, 1, 2, False, "none",        64,    64),
     "r1":       Config("r1",       10.0, 4, 1, False, "none",        64,    64),
     "spectral": Config("spectral",  0.0, 1, 2, False, "spectral",    64,    64),
-    "demo":     Config("gp",       10.0, 1, 2, False, "none",        16,    16, lr=1e-3, batch=16, ema_kimg=1.0, resolution=64),
+    "demo":     Config("gp",       10.0, 1, 2, False, "none",        16,    16, lr=1e-3, ema_kimg=1.0, resolution=64),
 }
 # fmt: on
 
