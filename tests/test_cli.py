@@ -61,7 +61,7 @@ def test_train_sample_report(study, capsys, tmp_path):
 def test_demo_is_the_whole_study_and_says_where_to_look(capsys):
     assert run("demo", "--kimg", 0.05, "--patients", 4, "--device", "cpu") == 0
     out = capsys.readouterr().out
-    assert "4 patients of the synthetic phantom" in out and "16 frames of 4 recordings" in out and "Look at" in out
+    assert "4 patients of the synthetic phantom" in out and "of the tracings in" in out and "16 frames of 4" in out and "Look at" in out
     run_folder = folder("experiments") / "wgan" / "demo"
     assert {p.name for p in run_folder.iterdir()} == {"config.json", "checkpoints", "generated_samples", "metrics_csv"}
     assert list((folder("results") / "wgan" / "demo").glob("*.png"))
@@ -72,6 +72,15 @@ def test_report_as_a_page(study, capsys):
     (page,) = folder("results").rglob("*.html")
     text = page.read_text()
     assert "synthetic phantom" in text and "data:image/png" in text and "http" not in re.sub(r"xmlns=\S+", "", text)
+
+
+def test_report_draws_what_there_is_names_the_rest_and_says_so_by_its_exit_code(study, capsys):
+    assert train(study) == 0 and run("report", "wgan/demo") == 0
+    (folder("experiments") / "wgan/demo/metrics_csv/losses.csv").unlink()
+    capsys.readouterr()
+    assert run("report", "wgan/demo") == 1
+    output = capsys.readouterr()
+    assert "losses.csv" in output.err and "figures in" in output.out
 
 
 def test_training_again_continues_and_refuses_another_seed_by_name(study, capsys):

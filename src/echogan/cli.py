@@ -98,9 +98,10 @@ def extract(
         summary = run(study, frames, size=size, phases=phases, bilateral=bilateral, workers=workers, callback=tell)
     for line in [*(f"skipped {name}: {reason}" for name, reason in summary.skipped), *summary.warnings]:
         print(f"echogan: {line}", file=sys.stderr)
-    print(
-        f"{summary.images} frames of {summary.recordings} recordings ({summary.duplicates} duplicates marked) in {shown(frames)}"
-    )
+    told = f"{summary.duplicates} duplicates marked"
+    if summary.agreement:
+        told += f"; counting is within 2 frames of the tracings in {summary.agreement['within_2_frames']:.0%}"
+    print(f"{summary.images} frames of {summary.recordings} recordings in {shown(frames)} ({told})")
 
 
 # ------------------------------------------------------------------------------------------------ training
@@ -181,12 +182,18 @@ def sample(
 
 @app.command
 def report(run: RunName = "", html: bool = False):
-    """Draw figures from the CSVs of runs into results/.
+    """Draw figures from the CSVs of runs into results/; exit code 1 where something was missing.
 
     Args:
         run: folder of a run or <arch>/<config>; default all runs in experiments/.
         html: write self-contained pages instead.
     """
+    if _drawn(run, html):
+        sys.exit(1)  # what there is has been drawn; what is missing was named
+
+
+def _drawn(run, html=False):
+    """Draw and say where; returns what is missing, one sentence each."""
     if html:
         from echogan.report.html import write_pages as draw
     else:
@@ -204,6 +211,7 @@ def report(run: RunName = "", html: bool = False):
         raise BadInput(f"nothing could be drawn of {run or experiments}")
     place = os.path.commonpath([file.parent for file in drawn.files])
     print(f"{len(drawn.files)} {'pages' if html else 'figures'} in {shown(place)}")
+    return drawn.problems
 
 
 @app.command
@@ -236,7 +244,7 @@ def demo(kimg: float = 40.0, patients: int = 240, seed: int = 0, device: Device 
     if not (frames / "manifest.json").is_file():
         extract(study, frames)
     train("wgan", "demo", frames, kimg, seed, device)
-    report("wgan/demo")
+    _drawn("wgan/demo")
     run, drawn = RunFolder.find("wgan/demo"), folder("results") / "wgan" / "demo"
     print(f"\nLook at {shown(run.samples)} (generated echoes through training) and {shown(drawn)} (figures).")
     print("Next: `make notebook`, or bring your own recordings: `echogan extract STUDY FRAMES`.")
