@@ -61,7 +61,12 @@ def test_train_sample_report(study, capsys, tmp_path):
 def test_demo_is_the_whole_study_and_says_where_to_look(capsys):
     assert run("demo", "--kimg", 0.05, "--patients", 4, "--device", "cpu") == 0
     out = capsys.readouterr().out
-    assert "4 patients of the synthetic phantom" in out and "of the tracings in" in out and "16 frames of 4" in out and "Look at" in out
+    assert (
+        "4 patients of the synthetic phantom" in out
+        and "of the tracings in" in out
+        and "16 frames of 4" in out
+        and "Look at" in out
+    )
     run_folder = folder("experiments") / "wgan" / "demo"
     assert {p.name for p in run_folder.iterdir()} == {"config.json", "checkpoints", "generated_samples", "metrics_csv"}
     assert list((folder("results") / "wgan" / "demo").glob("*.png"))

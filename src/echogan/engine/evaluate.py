@@ -24,12 +24,11 @@ def spread(images, n, seed=0):
 
 
 class Reading:
-    """Measures generated images against VAL, beside the floor: training frames of the same number against VAL."""
+    """Measures `n` generated images against frames of VAL, beside the floor: frames of TRAIN against the same."""
 
     def __init__(self, train, val, n=READINGS):
-        self.reference = spread(val, n)
-        self.n = n
-        self.floor = distances(spread(train, n), self.reference, "floor_")
+        self.reference, self.n = val, n
+        self.floor = distances(train, val, "floor_")
 
     def row(self, images):
         """Columns of metrics.csv."""

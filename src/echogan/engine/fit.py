@@ -13,7 +13,7 @@ from echogan.config import RunFolder, Settings, differences
 from echogan.data.clip import SPLITS
 from echogan.data.images import grid, read_png, write_png
 from echogan.engine import checkpoint
-from echogan.engine.evaluate import Reading
+from echogan.engine.evaluate import READINGS, Reading, spread
 from echogan.engine.feed import Feed, resized, to_grey
 from echogan.engine.launch import hardware, make_deterministic, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
@@ -62,15 +62,14 @@ class Run:
         make_deterministic(settings.deterministic)
         autocast = pick_precision(settings.precision, self.device)
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
-        torch.manual_seed(
-            settings.seed
-        )  # a kill may precede the first checkpoint: the first weights come from the seed
+        # A kill may precede the first checkpoint, so the first weights come from the seed.
+        torch.manual_seed(settings.seed)
         self.model = models.load(arch).build(self.config).to(self.device, memory_format=torch.channels_last)
         self.description = self._describe(frames, autocast)
         self.engine = Engine(self.model, Numerics(settings.seed, settings.accumulate, autocast))
         parts = [frames.split(s).images for s in ("TRAIN", "VAL")]
         self.feed = Feed(parts[0], self.config.resolution, self.device, settings.seed)
-        self.reading = Reading(*(resized(part, self.config.resolution).numpy() for part in parts))
+        self.reading = Reading(*(resized(spread(p, READINGS), self.config.resolution).numpy() for p in parts))
         self.seconds, self.latest = 0.0, {}
         self.sheet: np.ndarray | None = None
 
