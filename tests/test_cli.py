@@ -58,6 +58,16 @@ def test_train_sample_report(study, capsys, tmp_path):
     assert len(drawn) >= 3 and all(np.ptp(cv2.imread(str(p), 0)) > 100 for p in drawn)
 
 
+def test_preview_draws_a_recording_of_the_study(study, capsys, tmp_path):
+    video = next((study / "study" / "Videos").iterdir())
+    for kind in ("mask", "phase"):
+        assert run("preview", kind, video, tmp_path / f"{kind}.png") == 0
+        assert video.stem in capsys.readouterr().out
+    overlay = cv2.imread(str(tmp_path / "mask.png"))
+    assert overlay.shape == (336, 336, 3)
+    assert (overlay == (0, 176, 255)).all(-1).any()  # amber, in OpenCV's order of channels
+
+
 def test_demo_is_the_whole_study_and_says_where_to_look(capsys):
     assert run("demo", "--kimg", 0.05, "--patients", 4, "--device", "cpu") == 0
     out = capsys.readouterr().out

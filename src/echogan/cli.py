@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed with one sentence, 2 wrong usage.
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ Config = Positional[Annotated[str, arg(metavar="CONFIG")]]
 RunName = Positional[Annotated[str, arg(metavar="RUN")]]
 Study = Positional[Annotated[Path, arg(metavar="STUDY")]]
 Frames = Positional[Annotated[Path, arg(metavar="FRAMES")]]
+Video = Positional[Annotated[Path, arg(metavar="VIDEO")]]
 Out = Positional[Annotated[Path, arg(metavar="OUT")]]
 Device = Annotated[str, arg(help="auto, cpu, cuda or cuda:N")]
 Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to change, key=value")]
@@ -102,6 +104,46 @@ def extract(
     if summary.agreement:
         told += f"; counting is within 2 frames of the tracings in {summary.agreement['within_2_frames']:.0%}"
     print(f"{summary.images} frames of {summary.recordings} recordings in {shown(frames)} ({told})")
+
+
+preview = tyro.extras.SubcommandApp()
+app.command(preview, name="preview")
+
+
+@preview.command
+def mask(video: Video, out: Out):
+    """Draw the sector mask of extraction over a recording.
+
+    Args:
+        video: a recording, or one of an EchoNet-Dynamic study (its Videos/*.avi).
+        out: picture to write (.png).
+    """
+    from echogan.preprocessing.preview import mask_overlay
+
+    _preview(mask_overlay, video, out)
+
+
+@preview.command
+def phase(video: Video, out: Out, phases: Literal["traced", "counted"] = "traced"):
+    """Draw the four frames that extraction takes from a recording, and what counting saw.
+
+    Args:
+        video: a recording, or one of an EchoNet-Dynamic study (its Videos/*.avi).
+        out: picture to write (.png).
+        phases: traced = from VolumeTracings.csv where it has the recording; counted = bright pixels.
+    """
+    from echogan.preprocessing.preview import phase_strip
+
+    _preview(partial(phase_strip, method=phases), video, out)
+
+
+def _preview(draw, video, out):
+    from echogan.data.images import write_png
+    from echogan.preprocessing.sources import find_source
+
+    (job,) = find_source(video).jobs[:1]
+    write_png(out, draw(job.read()))
+    print(f"{job.name} in {shown(out)}")
 
 
 # ------------------------------------------------------------------------------------------------ training

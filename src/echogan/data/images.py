@@ -28,8 +28,9 @@ def read_png(path):
 
 
 def write_png(path, image):
-    """Write a uint8 picture (H, W) or (H, W, 3 BGR) as PNG, whole or not at all."""
-    ok, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    """Write a uint8 picture (H, W) or (H, W, 3) RGB as PNG, whole or not at all."""
+    rows = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    ok, data = cv2.imencode(".png", rows, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     if not ok:
         raise BadInput(f"cannot encode {path} as PNG")
     with atomic(path) as temporary:
