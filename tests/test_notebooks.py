@@ -92,7 +92,7 @@ def test_imports_stand_in_the_set_up_alone(path):
 
 @every_training_notebook
 def test_the_loss_is_a_line_of_code_and_the_package_agrees(path):
-    (setup,), loss = sections(path)["Set-up"], "\n".join(sections(path)["The loss"])
+    (*_, setup), loss = sections(path)["Set-up"], "\n".join(sections(path)["The loss"])
     pure = re.search(r"from echogan\.losses import (.*)", setup)[1].split(", ")
     assert re.search(r"^L_\w+ = ", loss, re.MULTILINE)
     assert all(name in loss for name in pure)
@@ -199,3 +199,10 @@ def test_running_it_again_goes_on_instead_of_beginning_anew(path, tiny):
     again = run_in_this_process(path, tiny.replace("1.0,", "1.2,"), until="Curves")
     assert again["run"] == first["run"]
     assert again["run"].losses.read_text().startswith(rows) and len(again["run"].losses.read_text()) > len(rows)
+
+
+@every_training_notebook
+def test_openmp_is_told_to_spin_shortly_before_torch_loads(path):
+    """Beside another program the default made the notebook's training more than five times as slow."""
+    source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+    assert 0 < source.find("GOMP_SPINCOUNT") < source.find("import torch")

@@ -59,7 +59,7 @@ _ROWS = (
     ("FID_inf",     "FID extrapolated to infinite samples",     "",            "lower",  "encoder", 400,  5,     "log"),
     ("KID",         "kernel inception distance",                "",            "lower",  "encoder", 0.5,  0.001, "log"),
     ("KID_lite0",   "kernel distance, EfficientNet-Lite0",      "",            "lower",  "encoder", 1.0,  0.001, "log"),
-    ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  8,     "log"),
+    ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  4,     "log"),
     ("spectrum_dB", "radial power spectrum difference",         "dB",          "lower",  "pixels",  40,   0.2,   "log"),
     ("JSD",         "Jensen–Shannon divergence of grey levels", "bit",         "lower",  "pixels",  1,    0.001, "log"),
     ("JSD_root",    "Jensen–Shannon distance, as published",    "√nat",        "lower",  "pixels",  0.7,  0.01,  "log"),
