@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from echogan.config import seed_of
+from echogan.errors import BadInput
 
 
 class Batch(dict):
@@ -136,7 +137,7 @@ class Architecture(nn.Module):
 
     def generate(self, batch, truncation=1.0):
         """Images (rows, 1, H, W) in [-1, 1] from the batch's random numbers; `truncation` < 1 trades variety for typicality."""
-        raise NotImplementedError(f"{type(self).__name__} does not sample")
+        raise BadInput(f"{type(self).__name__} makes no images from noise alone; it needs an input image")
 
     @torch.no_grad()
     def sample(self, n, seed=0, truncation=1.0, block=64):

@@ -32,10 +32,10 @@ def atomic(path):
 
 
 @contextmanager
-def atomic_folder(path, overwrite=False):
+def atomic_folder(path):
     """Yield an empty temporary folder that becomes `path` on success and vanishes on failure."""
     path = Path(path)
-    if path.exists() and not overwrite and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise BadInput(f"{path} exists and is not empty; choose another folder or remove it first")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -43,7 +43,7 @@ def atomic_folder(path, overwrite=False):
         temporary.mkdir(parents=True)
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
+            path.rmdir()  # empty, as seen above; whatever came since is not ours to remove
         os.replace(temporary, path)
     except OSError as error:
         raise BadInput(
