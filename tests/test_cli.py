@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echogan.cli import main
+from echogan.cli import COMMANDS, main
 from echogan.config import folder
 from echogan.data.frames import load_frames
 
@@ -121,7 +121,8 @@ def test_training_again_continues_and_refuses_another_seed_by_name(study, capsys
         (("extract", "nowhere", "out"), 1, "nowhere"),
         (("phantom", "out", "--patients", "1"), 1, "3"),
         (("report",), 1, "train a run first"),
-        (("fly",), 2, "fly"),
+        (("fly",), 2, "no command 'fly'"),
+        (("trian", "--help"), 2, "did you mean 'train'?"),
     ],
 )
 def test_wrong_use_is_one_sentence(words, code, said, capsys, tmp_path, monkeypatch):
@@ -150,7 +151,7 @@ def test_frames_with_a_broken_index_are_named(study, capsys, tmp_path):
 def test_every_command_has_help(capsys):
     assert run("--help") == 0
     commands = re.search(r"\{(.*?)\}", capsys.readouterr().out)[1].split(",")
-    assert {"demo", "doctor", "phantom", "extract", "train", "sample", "report"} <= set(commands)
+    assert set(commands) == set(COMMANDS)
     for command in commands:
         assert run(command, "--help") == 0
         assert command in capsys.readouterr().out

@@ -14,9 +14,11 @@ from tqdm import tqdm
 from tyro.conf import Positional, arg
 
 from echogan.config import RunFolder, Settings, changed, folder, shown
-from echogan.errors import BadInput
+from echogan.errors import BadInput, nearest
 
 SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
+
+COMMANDS = ("demo", "doctor", "phantom", "extract", "preview", "train", "sample", "report")
 
 app = tyro.extras.SubcommandApp()
 
@@ -33,6 +35,10 @@ Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to
 
 def main(argv=None):
     """Run one command; returns its exit code."""
+    word = (sys.argv[1:] if argv is None else argv)[:1]
+    if word and not word[0].startswith("-") and word[0] not in COMMANDS:  # tyro would answer --help of anything
+        print(f"echogan: there is no command {word[0]!r}{nearest(word[0], COMMANDS)}", file=sys.stderr)
+        return 2
     try:
         app.cli(prog="echogan", description=SUMMARY, args=argv, config=(tyro.conf.OmitArgPrefixes,))
     except BadInput as error:
