@@ -1,0 +1,42 @@
+"""The command line: parse, call, print. Every command is one call of the package and prints one line.
+
+Exit codes: 0 done, 1 failed with one sentence, 2 wrong usage. One module per group of commands; importing it registers them.
+"""
+
+import sys
+
+import tyro
+
+from echogan.cli import data, report, start, train  # noqa: F401
+from echogan.cli.app import COMMANDS, app
+from echogan.errors import BadInput, nearest
+
+SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
+
+
+def main(argv=None):
+    """Run one command; returns its exit code."""
+    word = (sys.argv[1:] if argv is None else argv)[:1]
+    if word and not word[0].startswith("-") and word[0] not in COMMANDS:  # tyro would answer --help of anything
+        print(f"echogan: there is no command {word[0]!r}{nearest(word[0], COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        app.cli(prog="echogan", description=SUMMARY, args=argv, config=(tyro.conf.OmitArgPrefixes,))
+    except BadInput as error:
+        print(f"echogan: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("echogan: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 1
+    except SystemExit as end:  # tyro: 0 after --help, 2 after wrong usage; doctor: 1
+        return end.code or 0
+    return 0
+
+
+def program():
+    """The `echogan` command: started again with what a CPU run wants of its environment, then `main`."""
+    if sys.argv[1:2] in (["train"], ["demo"]) and not {"-h", "--help"} & set(sys.argv):
+        from echogan.engine.launch import restart_for_cpu
+
+        restart_for_cpu(sys.argv)
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""`python -m echogan.cli`."""
+
+from echogan.cli import program
+
+program()
