@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from echogan.data import video
+from echogan.data import limits, video
 from echogan.data.video import read_video, read_video_clip
 from echogan.errors import BadInput
 from echogan.sector import ECHONET
@@ -73,3 +73,47 @@ def test_damage_in_the_middle_is_refused(avi):
     avi.write_bytes(content)
     with pytest.raises(BadInput, match=r"heart\.avi breaks off"):
         read_video(avi)
+
+
+def claiming(content, sides):
+    """The bytes of a Motion JPEG AVI whose pictures claim another height and width."""
+    content = bytearray(content)
+    at = content.find(b"\xff\xc0")
+    while at >= 0:
+        content[at + 5 : at + 9] = b"".join(side.to_bytes(2, "big") for side in sides)
+        at = content.find(b"\xff\xc0", at + 9)
+    return bytes(content)
+
+
+def test_pictures_that_claim_more_than_their_file_are_refused(avi):
+    avi.write_bytes(claiming(avi.read_bytes(), (65500, 65500)))
+    with pytest.raises(BadInput, match=r"heart\.avi"):
+        read_video(avi)
+
+
+def test_sizes_that_no_scanner_has_are_refused(avi, monkeypatch):
+    content = avi.read_bytes()
+    monkeypatch.setattr(limits, "LARGEST_PICTURE", 100 * 100)
+    with pytest.raises(BadInput, match=r"heart\.avi claims 1 frames of 112 x 112 pixels"):
+        read_video(avi)
+    monkeypatch.undo()
+    monkeypatch.setattr(limits, "LARGEST_RECORDING", 10 * 112 * 112)
+    monkeypatch.setattr(video, "_motion_jpeg", lambda path: None)
+    with pytest.raises(BadInput, match=r"heart\.avi claims 11 frames of 112 x 112 pixels"):
+        read_video(avi)
+    assert avi.read_bytes() == content
+
+
+def test_what_is_written_is_what_the_readers_of_the_study_expect(tmp_path):
+    video.write_avi(tmp_path / "a.avi", beating(7), fps=25)
+    frames, fps = read_video(tmp_path / "a.avi")
+    assert fps == 25 and np.abs(frames.astype(int) - beating(7)).mean() < 3
+
+
+def test_nothing_is_muttered_after_a_file_was_written(tmp_path, capfd):
+    """FFmpeg asks for its level of talk when its first file is opened, by whoever."""
+    video.write_avi(tmp_path / "a.avi", beating(7), fps=25)
+    (tmp_path / "cut.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(200))
+    with pytest.raises(BadInput, match=r"cut\.mp4 does not decode"):
+        read_video(tmp_path / "cut.mp4")
+    assert capfd.readouterr() == ("", "")

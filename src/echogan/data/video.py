@@ -1,4 +1,4 @@
-"""Video files in: grey frames and the frame rate."""
+"""Video files in and out: grey frames and the frame rate."""
 
 import os
 from contextlib import contextmanager
@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from echogan.data import jpeg
 from echogan.data.clip import Clip
+from echogan.data.limits import check_size
 from echogan.errors import BadInput
 from echogan.sector import ECHONET, STUDY_SIZE
 
@@ -15,6 +17,7 @@ VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".wmv", ".mpg
 KIND = "ultrasound video"
 
 _SILENT = 0
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg asks once, when its first file is opened or written
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
 _LUMA = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION  # no search for EXIF in every frame
 # The MJPEG reader inside OpenCV serves builds without FFmpeg. One thread: more cost small frames half their speed.
@@ -28,7 +31,8 @@ _BACKENDS = (
 def read_video(path):
     """Frames uint8 (T, H, W), grey, and frames per second (None where the file does not say).
 
-    A file that is missing, does not decode, or breaks off before the frames its header promises is a `BadInput`.
+    A file that is missing, does not decode, breaks off before the frames its header promises, or claims a size that no
+    scanner has is a `BadInput`.
     """
     path = Path(path)
     if not path.is_file():
@@ -51,6 +55,18 @@ def read_video_clip(path):
     return Clip(frames, path.stem, path.stem, KIND, source=str(path), fps=fps, sector=sector)
 
 
+def write_avi(path, frames, fps):
+    """Write grey frames (T, H, W) uint8 as a Motion JPEG AVI of three equal channels, as EchoNet-Dynamic's videos are."""
+    height, width = frames.shape[1:]
+    with _quiet():
+        writer = cv2.VideoWriter(str(path), _MOTION_JPEG, float(fps), (width, height))
+        if not writer.isOpened():
+            raise BadInput(f"{path} cannot be written as Motion JPEG; check the folder, or reinstall opencv-python")
+        for frame in frames:
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+        writer.release()
+
+
 def _set_log_level(level):
     """Returns the level before; OpenCV 5 moved the function."""
     return (cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel)(level)
@@ -59,7 +75,6 @@ def _set_log_level(level):
 @contextmanager
 def _quiet():
     """OpenCV and FFmpeg keep to themselves what `read_video` says in one sentence."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     before = _set_log_level(_SILENT)
     try:
         yield
@@ -76,11 +91,14 @@ def _motion_jpeg(path):
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     if not capture.isOpened() or int(capture.get(cv2.CAP_PROP_FOURCC)) != _MOTION_JPEG:
         return None
-    shape = tuple(int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
-    frames = []
+    shape, frames = _size(capture, path), []
     for packet in _until_end(capture):
+        code = packet.tobytes()
+        # Asked before decoding: a few bytes may claim any size. A packet without its end is decoded to grey.
+        if jpeg.size(code) != shape or not code.rstrip(b"\0").endswith(jpeg.END):  # damaged, or interlaced
+            return None
         frame = cv2.imdecode(packet, _LUMA)
-        if frame is None or frame.shape != shape:  # damaged, or interlaced
+        if frame is None or frame.shape != shape:
             return None
         frames.append(frame)
     return frames, *_header(capture)
@@ -89,11 +107,21 @@ def _motion_jpeg(path):
 def _any_codec(path):
     """(frames, fps, frame count) from the first OpenCV backend that decodes anything."""
     for backend, options in _BACKENDS:
-        capture = cv2.VideoCapture(str(path), backend, options)
-        frames = [_grey(frame) for frame in _until_end(capture)]
+        capture, frames = cv2.VideoCapture(str(path), backend, options), []
+        shape = _size(capture, path) if capture.isOpened() else ()
+        for frame in _until_end(capture):
+            frames.append(_grey(frame))
+            check_size(path, len(frames), *shape)  # a codec may make any length of a few bytes
         if frames:
             return frames, *_header(capture)
     return [], None, 0
+
+
+def _size(capture, path):
+    """(height, width) that the file claims, of a size to decode."""
+    shape = tuple(int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+    check_size(path, 1, *shape)
+    return shape
 
 
 def _until_end(capture):
