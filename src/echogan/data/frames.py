@@ -1,11 +1,14 @@
 """`FrameSet`: the frames that models train on, and the folder they live in.
 
 FRAMES/images/<name>.png   grey, square, all of one size
-FRAMES/index.csv           one row per image, columns `COLUMNS`
+FRAMES/masks/<name>.png    optional: label ids of the same pixels
+FRAMES/labels.json         with masks: name -> id, the data set's own schema
+FRAMES/index.csv           one row per image, columns `COLUMNS` and those of `OPTIONAL` that the set has
 FRAMES/manifest.json       how the set was made: kind, source, size, method, what was skipped and why
 """
 
 import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +18,7 @@ import pandas as pd
 
 from echogan.data.clip import SPLITS
 from echogan.data.images import read_png
-from echogan.errors import BadInput
+from echogan.errors import BadInput, nearest
 from echogan.files import read_json, write_json, write_text
 
 COLUMNS = (
@@ -27,18 +30,30 @@ COLUMNS = (
     "phase",  # first, systole, diastole, last, ...
     "frame",  # index in the recording
     "EF",  # %
-    "quality",
+    "quality",  # the data set's own grade: Good, Medium, Poor, ...
     "duplicate_of",  # file of an earlier row that is the same frame of the same recording
 )
+OPTIONAL = (
+    "domain",  # of an enhancer: A low, B good, empty for what lies between
+    "spacing_mm",  # of a pixel, both ways
+)
+CONDITIONS = ("phase", "view", "ef", "quality", "domain")
+# Upper ends in %, after the ESC 2021 guideline's heart failure with reduced, mildly reduced and preserved function.
+EF_BINS = {"reduced": 40, "mildly reduced": 50, "normal": np.inf}
 
 
 @dataclass
 class FrameSet:
-    """`images` uint8 (N, H, W), `index` one row per image, `manifest` how they were made."""
+    """`images` uint8 (N, H, W), `index` one row per image, `manifest` how they were made.
+
+    `masks`, where the set has them, are label ids uint8 (N, H, W) of the same pixels, named by `labels` (name -> id).
+    """
 
     images: np.ndarray
     index: pd.DataFrame
     manifest: dict = field(default_factory=dict)
+    masks: np.ndarray | None = None
+    labels: dict | None = None
 
     def __len__(self):
         return len(self.images)
@@ -56,7 +71,8 @@ class FrameSet:
     def where(self, keep):
         """The rows for which the boolean array `keep` is true."""
         keep = np.asarray(keep, bool)
-        return FrameSet(self.images[keep], self.index[keep].reset_index(drop=True), self.manifest)
+        masks = None if self.masks is None else self.masks[keep]
+        return FrameSet(self.images[keep], self.index[keep].reset_index(drop=True), self.manifest, masks, self.labels)
 
     def split(self, name):
         """The frames of one split ("TRAIN", "VAL" or "TEST"; never empty), without duplicates."""
@@ -65,13 +81,67 @@ class FrameSet:
             raise BadInput(f"the frames have no {name} split; extract again, or give their index.csv a {name} row")
         return part
 
+    def domain(self, name):
+        """The frames of one domain of an enhancer ("A" low or "B" good; never empty)."""
+        part = self.where(self._column("domain") == name)
+        if not len(part):
+            raise BadInput(
+                f"the frames have no domain {name}; make them with `echogan camus --low` or `echogan domains`"
+            )
+        return part
+
+    def classes(self, condition, names=None):
+        """Names of the classes and the class of every frame: (names, int64 (N,)).
+
+        `condition` joins index columns by "+", as in "phase" or "phase+ef"; "ef" is the bin of the ejection fraction.
+        `names` are by default those that occur; give those of the training frames to number another split alike.
+        """
+        columns = [self._known(column) for column in condition.split("+")]
+        found = ["+".join(row) for row in zip(*columns)]
+        names = tuple(names or _in_order(set(zip(*columns))))
+        unknown = sorted(set(found) - set(names))
+        if unknown:
+            raise BadInput(f"the frames have the {condition} {unknown[0]!r}{nearest(unknown[0], names)}")
+        number = {name: code for code, name in enumerate(names)}
+        return names, np.array([number[name] for name in found], np.int64)
+
+    def _known(self, name):
+        """The condition `name` of every row, as strings; never empty."""
+        if name not in CONDITIONS:
+            raise BadInput(f"no condition is called {name!r}{nearest(name, CONDITIONS)}")
+        column = "EF" if name == "ef" else name
+        values = self._column(column)
+        if values.isna().any():
+            raise BadInput(
+                f"the column {column} of the frames' index.csv has no label in {int(values.isna().sum())} of "
+                f"{len(self)} rows; choose another condition, or frames that are labelled"
+            )
+        if name == "ef":
+            return np.array(list(EF_BINS))[np.digitize(values.astype(float), list(EF_BINS.values()))]
+        return values.astype(str).to_numpy()
+
+    def _column(self, name):
+        return self.index.get(name, pd.Series(np.nan, self.index.index, dtype=object))
+
     def fingerprint(self):
-        """sha256 over every file name, split and pixel, first 16 hexadecimal digits."""
+        """sha256 over every file name, split and pixel (and label, where there are any), first 16 hexadecimal digits."""
         digest = hashlib.sha256(str(self.images.shape).encode())
         for name, split in zip(self.index["file"], self.index["split"]):
             digest.update(f"{name}\0{split}\0".encode())
         digest.update(np.ascontiguousarray(self.images).data)
+        if self.masks is not None:
+            digest.update(json.dumps(self.labels, sort_keys=True).encode())
+            digest.update(np.ascontiguousarray(self.masks).data)
         return digest.hexdigest()[:16]
+
+
+def _in_order(rows):
+    """Joined names of `rows` (tuples of conditions), sorted, but ejection fractions from low to high."""
+    rank = {name: f"{place}" for place, name in enumerate(EF_BINS)}
+    return ["+".join(row) for row in sorted(rows, key=lambda row: [rank.get(value, value) for value in row])]
+
+
+# ------------------------------------------------------------------------------------------------ on disk
 
 
 def load_frames(folder):
@@ -81,20 +151,43 @@ def load_frames(folder):
         raise BadInput(f"{folder} is not a folder of frames; make one with `echogan extract STUDY {folder}`")
     manifest = read_json(folder / "manifest.json")
     index = read_index(folder / "index.csv")
+    images = _pictures(folder / "images", index["file"])
+    if images.shape[1] != images.shape[2]:
+        raise BadInput(f"the images in {folder / 'images'} must be square, found {images.shape[1:]}; extract again")
+    return FrameSet(images, index, manifest, *_masks(folder, index, images.shape))
+
+
+def _pictures(folder, names):
+    """All pictures of one folder, uint8 (N, H, W)."""
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(read_png, (folder / "images" / name for name in index["file"])))
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1 or any(h != w for h, w in shapes):
+        pictures = list(pool.map(read_png, (folder / name for name in names)))
+    shapes = {picture.shape for picture in pictures}
+    if len(shapes) > 1:
+        raise BadInput(f"the pictures in {folder} must be of one size, found {sorted(shapes)}; make the folder again")
+    return np.stack(pictures)
+
+
+def _masks(folder, index, shape):
+    """The label ids of all rows and their names, or (None, None) for a set without."""
+    if not (folder / "labels.json").is_file():
+        return None, None
+    labels, masks = read_json(folder / "labels.json"), _pictures(folder / "masks", index["file"])
+    if masks.shape != shape:
+        raise BadInput(f"the masks in {folder / 'masks'} are not of the size of the images; make the folder again")
+    unknown = np.setdiff1d(np.flatnonzero(np.bincount(masks.ravel(), minlength=256)), list(labels.values()))
+    if len(unknown):
+        first = index["file"].iloc[int((masks == unknown[0]).any(axis=(1, 2)).argmax())]
         raise BadInput(
-            f"the images in {folder / 'images'} must be square and of one size, found {sorted(shapes)}; extract again"
+            f"{folder / 'masks' / first} has the label {unknown[0]}, which labels.json does not name; add it"
         )
-    return FrameSet(np.stack(images), index, manifest)
+    return masks, labels
 
 
 def read_index(path):
-    """index.csv as a table with exactly `COLUMNS`, in their order, or a `BadInput` naming the column at fault."""
+    """index.csv as a table of `COLUMNS` and `OPTIONAL`, in their order, or a `BadInput` naming the column at fault."""
+    words: dict = dict.fromkeys(("file", "video", "patient", "duplicate_of", "view", "phase", "quality", "domain"), str)
     try:
-        index = pd.read_csv(path, dtype={"file": str, "video": str, "patient": str, "duplicate_of": str})
+        index = pd.read_csv(path, dtype=words)
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; make the folder again with `echogan extract`") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -105,11 +198,24 @@ def read_index(path):
     wrong = set(index["split"]) - set(SPLITS)
     if wrong:
         raise BadInput(f"{path} has Split {sorted(map(str, wrong))[0]!r}; use {', '.join(SPLITS)} in upper case")
-    return index[list(COLUMNS)]
+    splits = index.groupby("patient")["split"].nunique()
+    shared = sorted(map(str, splits.index[splits > 1]))
+    if shared:
+        raise BadInput(f"{path} has patients in more than one split: {', '.join(shared[:5])}; give each to one split")
+    return index[[*COLUMNS, *(c for c in OPTIONAL if c in index)]]
 
 
-def save_index(folder, rows, manifest):
-    """Write index.csv (rows: dicts or a table with `COLUMNS`) and manifest.json into `folder`."""
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+def save_index(folder, rows, manifest, labels=None):
+    """Write index.csv, manifest.json and, for a set with masks, labels.json (`labels`: name -> id) into `folder`.
+
+    `rows` is a table, or dicts, or tuples in the order of `COLUMNS` and, where they go on, `OPTIONAL`.
+    """
+    columns = [*COLUMNS, *OPTIONAL]
+    if not isinstance(rows, pd.DataFrame):
+        width = max((len(row) for row in rows if isinstance(row, tuple)), default=len(columns))
+        rows = pd.DataFrame(rows, columns=columns[:width])
+    table = rows.reindex(columns=[c for c in columns if c in COLUMNS or (c in rows and rows[c].notna().any())])
     write_text(Path(folder) / "index.csv", table.to_csv(index=False, lineterminator="\n"))
     write_json(Path(folder) / "manifest.json", manifest)
+    if labels is not None:
+        write_json(Path(folder) / "labels.json", labels)

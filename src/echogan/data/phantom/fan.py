@@ -23,7 +23,7 @@ ANGULAR_STEP = float(ANGLES[0, 1] - ANGLES[0, 0])
 # One random stream per part, so that a change in one leaves the draws of all others alone.
 PARTS = (
     "patient", "hypertrophy", "roofs", "scan", "tissue", "clumps", "lattice", "interface",
-    "leaflets", "shading", "shadows", "sway", "video", "still", "marks", "study",
+    "leaflets", "shading", "shadows", "sway", "video", "still", "marks", "study", "camus", "rescan", "domain",
 )  # fmt: skip
 
 

@@ -140,6 +140,11 @@ def _scan_maps(sector):
     return beam.astype(np.float32), row.astype(np.float32), sector.mask(), radius
 
 
+def in_fan(sector):
+    """`sector.mask()`, computed once."""
+    return _scan_maps(sector)[2]
+
+
 def scan_convert(polar, scan, sector):
     """The picture a compressed polar frame shows in `sector`, uint8 (height, width).
 

@@ -5,11 +5,12 @@ import numpy as np
 from echogan.data.phantom.cycle import Beat, Timing, beat_at
 from echogan.data.phantom.fan import HALF_ANGLE, RADIUS, stream
 from echogan.data.phantom.heart import Heart, method_of_discs, outline
-from echogan.data.phantom.imaging import Imager, burn_marks, check_sector, scan_convert
+from echogan.data.phantom.imaging import Imager, burn_marks, check_sector, in_fan, scan_convert
 from echogan.data.phantom.patient import sample_patient
+from echogan.data.phantom.raster import enclosed
 from echogan.data.phantom.scan import sample_scan
 from echogan.data.phantom.scatterers import Leaflets, receive, scatter
-from echogan.data.phantom.tissue import Anatomy, fill_polygon
+from echogan.data.phantom.tissue import Anatomy
 from echogan.sector import ECHONET
 
 LABELS = {"lv": 1, "epi": 2, "la": 3, "rv": 4, "ra": 5}  # CAMUS codes, then ours
@@ -49,24 +50,26 @@ class Phantom:
 
     # ------------------------------------------------------------------------------------------------ pictures
 
-    def video(self, n, fps=50.0, sector=ECHONET, start=None):
+    def video(self, n, fps=50.0, sector=ECHONET, start=None, only=None):
         """`n` frames uint8 (n, H, W) and their `Beat`; `start` is the first frame's time (s) after an end diastole.
 
-        Without `start` the phase is the patient's own. The heart also sways with breathing and the hand: sines
-        of a period of 3.2-5.5 s and amplitudes |N(0, 0.10)| and |N(0, 0.16)| cm, and 0.06 cm with each
-        contraction.
+        With `only`, ascending numbers of frames, all others are imaged (they persist) and not returned. Without `start`
+        the phase is the patient's own. The heart also sways with breathing and the hand: sines of a period of 3.2-5.5 s
+        and amplitudes |N(0, 0.10)| and |N(0, 0.16)| cm, and 0.06 cm with each contraction.
         """
         check_sector(sector)
         beat = self._swaying(n, fps, start)
         rng = stream(self.patient.seed, "video")
-        frames = np.empty((n, sector.height, sector.width), np.uint8)
+        wanted = list(range(n) if only is None else only)
+        frames = np.empty((len(wanted), sector.height, sector.width), np.uint8)
         fresh = np.float32(1 - self.scan.persistence)
         shown = None
         for i in range(n):
             polar = self._polar(beat[i], rng)
             shown = polar if shown is None else shown + fresh * (polar - shown)
-            frames[i] = self._picture(shown, sector)
-        return frames, beat
+            if i in wanted:
+                frames[wanted.index(i)] = self._picture(shown, sector)
+        return frames, beat[wanted]
 
     def still(self, time=0.0, sector=ECHONET):
         """The frame (H, W) uint8 `time` seconds after an end diastole, without sway or persistence."""
@@ -111,14 +114,17 @@ class Phantom:
         return {name: (curve + instant.shift) * scale + apex for name, curve in curves.items()}
 
     def labels(self, instant, sector=ECHONET, right=False):
-        """Label image uint8 (H, W): 1 left ventricle, 2 its wall, 3 left atrium; with `right` also 4 RV and 5 RA."""
+        """Label image uint8 (H, W): 1 left ventricle, 2 its wall, 3 left atrium; with `right` also 4 RV and 5 RA.
+
+        A pixel belongs to a chamber whose outline encloses its centre.
+        """
         check_sector(sector)
         curves = self.curves(instant, sector)
         labels = np.zeros((sector.height, sector.width), np.uint8)
         for name in ("rv", "ra", "la", "epi", "lv") if right else ("la", "epi", "lv"):
             if name in curves:
-                fill_polygon(labels, outline(curves, name), LABELS[name])
-        return labels * sector.mask()
+                labels[enclosed(outline(curves, name), labels.shape)] = LABELS[name]
+        return labels * in_fan(sector)
 
     def tracing(self, instant, sector=ECHONET):
         """The left ventricle as EchoNet-Dynamic traces it, (21, 4) x1, y1, x2, y2 in pixels; row 0 is the long axis."""

@@ -7,32 +7,24 @@ ROOT/chambers.csv         sizes of the four chambers, wall thickness, hypertroph
 ROOT/phantom.json         that these are synthetic phantoms, and how they were made
 """
 
-import csv
-import io
 import math
-import os
-import platform
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from echogan import __version__
-from echogan.data.clip import PHANTOM, SPLITS
+from echogan.data.clip import SPLITS
 from echogan.data.echonet import FILE_LIST, TRACINGS
 from echogan.data.phantom.cycle import LONGEST_SYSTOLE
 from echogan.data.phantom.fan import stream
 from echogan.data.phantom.phantom import make_phantom
+from echogan.data.phantom.workers import check_patients, in_processes, patient_seed, write_csv, write_provenance
 from echogan.errors import BadInput, nearest
-from echogan.files import atomic_folder, write_json, write_text
+from echogan.files import atomic_folder
 
 ORDERS = ("small_first", "time")
 HELD_OUT = 0.10  # share of the patients in VAL, and in TEST
-WORTH_A_PROCESS = 8  # patients: fewer take less time than starting another process
 
 
 def write_echonet(
@@ -61,12 +53,12 @@ def write_echonet(
         (folder / "Videos").mkdir()
         jobs = [Job(str(folder / "Videos"), index, recipe) for index in range(patients)]
         records = []
-        for record in _run(jobs, workers):
+        for record in in_processes(write_patient, jobs, workers):
             records.append(record)
             if callback:
                 callback(len(records), patients)
         _write_tables(folder, records, splits(patients, seed))
-        write_json(folder / "phantom.json", _provenance(recipe, patients))
+        write_provenance(folder, "EchoNet-Dynamic", patients=patients, **asdict(recipe))
 
 
 @dataclass(frozen=True)
@@ -112,10 +104,7 @@ def shortest_clip(fps):
 
 
 def _check(patients, seed, frames, fps, order):
-    if patients < 3:
-        raise BadInput(f"{patients} patients cannot fill TRAIN, VAL and TEST; ask for at least 3")
-    if seed < 0:
-        raise BadInput(f"a seed of {seed} is negative; choose 0 or more")
+    check_patients(patients, seed)
     if not 20 <= fps <= 500:
         raise BadInput(f"{fps} frames per second is outside 20-500; EchoNet-Dynamic has about 50")
     if frames < shortest_clip(fps):
@@ -133,7 +122,7 @@ def _check(patients, seed, frames, fps, order):
 def write_patient(job):
     """Render and write one patient's video; return its `Record`."""
     recipe = job.recipe
-    seed = recipe.seed * 1_000_003 + job.index  # far apart for any two studies of fewer than a million patients
+    seed = patient_seed(recipe.seed, job.index)
     phantom = make_phantom(seed, quality=recipe.quality)
     rng = stream(seed, "study")
     name = f"0X{rng.integers(1 << 63, dtype=np.uint64):016X}"
@@ -161,30 +150,6 @@ def write_avi(path, frames, fps):
     writer.release()
 
 
-# ------------------------------------------------------------------------------------------------------ workers
-
-
-def _run(jobs, workers):
-    """`Record`s in the order of `jobs`."""
-    if workers is None:
-        workers = min(os.cpu_count() or 1, max(1, len(jobs) // WORTH_A_PROCESS))
-    if workers < 1:
-        raise BadInput(f"{workers} workers can do nothing; ask for at least 1")
-    if workers == 1:
-        yield from map(write_patient, jobs)
-        return
-    # spawn: a forked child of a process that runs OpenCV or torch threads may hang.
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), cv2.setNumThreads, (1,))
-    try:
-        yield from pool.map(write_patient, jobs)
-    except BrokenProcessPool as error:
-        raise BadInput(
-            'a worker process ended early; call write_echonet under `if __name__ == "__main__":`, or with workers=1'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 # ------------------------------------------------------------------------------------------------------- tables
 
 
@@ -193,33 +158,6 @@ def _write_tables(folder, records, split):
     files = [(record.name, *record.values, part) for record, part in zip(records, split)]
     traces = [(f"{record.name}.avi", *row) for record in records for row in record.traces]
     chambers = [(record.name, *record.chambers.values(), part) for record, part in zip(records, split)]
-    _write_csv(folder / "FileList.csv", FILE_LIST, files)
-    _write_csv(folder / "VolumeTracings.csv", TRACINGS, traces)
-    _write_csv(folder / "chambers.csv", ("FileName", *records[0].chambers, "Split"), chambers)
-
-
-def _write_csv(path, header, rows):
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows([[round(x, 6) if isinstance(x, float) else x for x in row] for row in rows])
-    write_text(path, text.getvalue())
-
-
-def _provenance(recipe, patients):
-    return {
-        "kind": PHANTOM,
-        "layout": "EchoNet-Dynamic",
-        "seed": recipe.seed,
-        "patients": patients,
-        "frames": recipe.frames,
-        "fps": recipe.fps,
-        "quality": recipe.quality,
-        "order": recipe.order,
-        "versions": {
-            "echogan": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-        },
-    }
+    write_csv(folder / "FileList.csv", FILE_LIST, files)
+    write_csv(folder / "VolumeTracings.csv", TRACINGS, traces)
+    write_csv(folder / "chambers.csv", ("FileName", *records[0].chambers, "Split"), chambers)
