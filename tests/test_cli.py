@@ -1,6 +1,7 @@
 """The command line as a user types it, in process: one line out, one sentence when it fails, the right exit code."""
 
 import re
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -53,9 +54,34 @@ def test_train_sample_report(study, capsys, tmp_path):
         *(f"img_0000{i}.png" for i in range(3)),
         "manifest.json",
     ]
+    assert run("interpolate", "wgan/demo", tmp_path / "walk.gif", "--keys", 2, "--steps", 3) == 0
+    assert "6 frames of wgan/demo" in capsys.readouterr().out and (tmp_path / "walk.gif").stat().st_size > 500
+    assert run("sample", "wgan/demo", tmp_path / "no.png", "--set", "noise=constant") == 1
+    assert "WGAN has no choice 'noise'; it has truncation" in capsys.readouterr().err
     assert run("report", "wgan/demo") == 0
     drawn = list((folder("results") / "wgan" / "demo").glob("*.png"))
     assert len(drawn) >= 3 and all(np.ptp(cv2.imread(str(p), 0)) > 100 for p in drawn)
+
+
+def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkeypatch):
+    started = []
+
+    def instead(job, slot):
+        """In place of a subprocess: the same words, in this one, at a tiny size."""
+        started.append(job.name)
+        words = [*job.words, "--device", slot, "--set", "resolution=32", "width=4", "critic_width=4", "batch=16"]
+        (job.run.path / "train.log").parent.mkdir(parents=True, exist_ok=True)
+        (job.run.path / "train.log").write_text("it went wrong")
+        code = run(*words) if "lp" not in job.name else 1
+        return SimpleNamespace(poll=lambda: code, log=job.run.path / "train.log")
+
+    monkeypatch.setattr("echogan.engine.sweep.here", instead)
+    words = ("sweep", "wgan", "--data", study / "frames", "--kimg", 0.1, "--device", "cpu", "--retries", 0)
+    assert run(*words, "--configs", "gp", "lp") == 1
+    out = capsys.readouterr()
+    assert "1 of 2 runs of wgan at 0.1 kimg" in out.out and "wgan/lp failed: it went wrong" in out.err
+    assert run(*words, "--configs", "gp") == 0 and started == ["wgan/gp", "wgan/lp"]  # gp is done already
+    assert run(*words, "--configs", "gq") == 1 and "'gq'" in capsys.readouterr().err
 
 
 def test_preview_draws_a_recording_of_the_study(study, capsys, tmp_path):

@@ -81,8 +81,10 @@ class Settings:
     kimg: float = 200.0  # thousands of real images to show; may grow when a run is continued
     seed: int = 0
     device: str = "auto"  # auto | cpu | cuda | cuda:1 ...
-    precision: str = "auto"  # auto | fp32 | bf16
+    precision: str = "auto"  # auto | fp32 | bf16 | fp16
     accumulate: int = 1  # micro-batches per update
+    compile: bool = False  # torch.compile the phases that allow it
+    patience: float = 0.0  # kimg without a better reading after which the run ends; 0 = never
     deterministic: bool = False
     row_kimg: float = 0.0  # kimg between rows of losses.csv; 0 = a hundredth of kimg at the start of the run
 

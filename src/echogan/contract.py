@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from echogan.config import seed_of
 from echogan.errors import BadInput
 
+BLOCK = 64  # images of one draw of random numbers
+
 
 class Batch(dict):
     """Rows `first::stride` of a global batch of `total` samples, and the random numbers that belong to those rows."""
@@ -123,6 +125,9 @@ class Architecture(nn.Module):
     optim: dict = {}  # child -> Optim
     ema: Average | None = None
     exports: tuple = ("G",)  # children that `generate` needs: what a .safetensors file holds
+    inputs: tuple = ("image",)  # columns of a batch, see `engine.feed`: image, label, mask, edge; or A and B, unpaired
+    choices: tuple = ()  # what `generate` and `translate` may be told, beside the truncation, e.g. ("noise",)
+    paired: bool = False  # whether `translate` aims at batch["image"] itself, so that SSIM and its like have a meaning
     guests: tuple = ()  # frozen networks handed in; a tuple keeps them out of state_dict()
 
     def schedule(self, clock):
@@ -136,21 +141,61 @@ class Architecture(nn.Module):
         return 1.0
 
     def generate(self, batch, truncation=1.0):
-        """Images (rows, 1, H, W) in [-1, 1] from the batch's random numbers; `truncation` < 1 trades variety for typicality."""
+        """Images (rows, 1, H, W) in [-1, 1] from the batch's random numbers; `truncation` < 1 trades variety for typicality.
+
+        A conditional architecture takes the classes from `batch["label"]` where that is given, else draws them.
+        """
         raise BadInput(f"{type(self).__name__} makes no images from noise alone; it needs an input image")
 
-    @torch.no_grad()
-    def sample(self, n, seed=0, truncation=1.0, block=64):
+    def sample(self, n, seed=0, truncation=1.0, label=None, **choices):
         """`n` images (n, 1, H, W) float in [-1, 1]; image i depends on (seed, i) and the weights, not on n or the device.
 
-        Random numbers are drawn on the CPU in blocks of 64, so the first images of a longer series are the shorter one.
+        `label`: the class of all of them, for a conditional architecture; `choices`: see there.
         """
-        device, mode = next(self.parameters()).device, self.training
-        self.eval()
-        images: list[Tensor] = []
-        for first in range(0, n, block):
+        return torch.cat(list(self.samples(n, seed, truncation, label, **choices)))
+
+    def samples(self, n, seed=0, truncation=1.0, label=None, **choices):
+        """`sample` in blocks of 64, whose random numbers are drawn on the CPU: a longer series begins with the shorter one."""
+        device = next(self.parameters()).device
+        for first in range(0, n, BLOCK):
             rng = torch.Generator().manual_seed(seed_of(seed, "sample", first))
-            index = torch.arange(first, first + block, device=device)
-            images.append(self.generate(Batch({"index": index}, block, rng=rng), truncation)[: n - first])
+            rows = {"index": torch.arange(first, first + BLOCK, device=device)}
+            if label is not None:
+                rows["label"] = torch.full((BLOCK,), label, device=device)
+            yield self.drawn(Batch(rows, BLOCK, rng=rng), truncation, **choices)[: n - first]
+
+    def translate(self, batch, **choices):
+        """Images (rows, 1, H, W) in [-1, 1] made of the batch's inputs: a reconstruction, a mask or edges filled, A made B."""
+        raise BadInput(f"{type(self).__name__} makes images from noise; it translates none")
+
+    def makes(self, kimg):
+        """What a reading looks at: "generate", images from noise, or "translate", those of the VAL inputs."""
+        return "generate"
+
+    def panel(self, batch):
+        """Pictures (rows, 1, H, W) in [-1, 1] to show before a translation: its inputs; and those to show after it."""
+        return (), (batch["image"],)
+
+    def drawn(self, batch, truncation=1.0, **choices):
+        """`generate` at rest."""
+        self._check(choices)
+        return self._at_rest(self.generate, batch, truncation, **choices)
+
+    def translated(self, batch, **choices):
+        """`translate` at rest."""
+        self._check(choices)
+        return self._at_rest(self.translate, batch, **choices)
+
+    @torch.no_grad()
+    def _at_rest(self, function, *words, **choices):
+        """As evaluation wants it: no gradients, batch norm and dropout at rest."""
+        mode = self.training
+        self.eval()
+        images = function(*words, **choices)
         self.train(mode)
-        return torch.cat(images)
+        return images
+
+    def _check(self, choices):
+        if unknown := choices.keys() - set(self.choices):
+            taken = ", ".join(("truncation", *self.choices))
+            raise BadInput(f"{type(self).__name__} has no choice {min(unknown)!r}; it has {taken}")

@@ -20,6 +20,7 @@ Video = Positional[Annotated[Path, arg(metavar="VIDEO")]]
 Out = Positional[Annotated[Path, arg(metavar="OUT")]]
 Device = Annotated[str, arg(help="auto, cpu, cuda or cuda:N")]
 Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to change, key=value")]
+Choices = Annotated[tuple[str, ...], arg(name="set", help="choices of the architecture, e.g. noise=constant")]
 
 
 def command(function):

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from echogan.cli.app import Arch, Config, Device, Out, RunName, Set, TrainingBar, command
+from echogan.cli.app import Arch, Choices, Config, Device, Out, RunName, Set, TrainingBar, command
 from echogan.config import Settings, changed, shown
+from echogan.errors import BadInput
 
 
 @command
@@ -15,7 +16,10 @@ def train(
     kimg: float = Settings.kimg,
     seed: int = Settings.seed,
     device: Device = Settings.device,
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    compile: bool = False,
+    patience: float = Settings.patience,
+    accumulate: int = Settings.accumulate,
     deterministic: bool = False,
     small: bool = False,
     name: str = "",
@@ -30,7 +34,10 @@ def train(
         kimg: thousands of real images to show; may be raised to train an existing run further.
         seed: equal seeds, machines and versions give equal rows and pixels.
         device: where to train.
-        precision: auto = bf16 on GPUs that compute it, else fp32.
+        precision: auto = bf16 on GPUs that compute it, fp16 with loss scaling on older ones, fp32 on a CPU.
+        compile: torch.compile what allows it; pays on a GPU, and costs minutes at the start.
+        patience: kimg without a better reading after which the run ends; 0 = never.
+        accumulate: parts of a batch computed one after the other, where memory is short.
         deterministic: on a GPU, only deterministic algorithms (slower).
         small: the config's size for CPUs: 64 px, a quarter of the width.
         name: name of the run; default the config's.
@@ -42,7 +49,7 @@ def train(
 
     listed = models.config_of(arch, config)
     chosen = changed(listed.small() if small else listed, set)
-    settings = Settings(kimg, seed, device, precision, deterministic=deterministic)
+    settings = Settings(kimg, seed, device, precision, accumulate, compile, patience, deterministic)
     with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
         run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell)
     print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
@@ -56,7 +63,9 @@ def sample(
     seed: int = 0,
     kimg: float | None = None,
     truncation: float = 1.0,
+    label: str = "",
     device: Device = "cpu",
+    set: Choices = (),
 ):
     """Generate images from a run: its best weights, or those of a chosen moment of its training.
 
@@ -67,11 +76,62 @@ def sample(
         seed: image i of a seed is the same whatever n is.
         kimg: moment of training; the nearest kept weights are used.
         truncation: below 1 less varied and more typical.
+        label: class of a conditional run, e.g. systole; default as common as in its data.
         device: where to compute.
+        set: choices of the architecture, key=value, e.g. noise=constant.
     """
     from echogan.engine.launch import pick_device
-    from echogan.engine.sampling import write_samples
+    from echogan.engine.sampling import Wanted, write_samples
 
-    header = write_samples(run, out, n, seed, kimg, truncation, pick_device(device))
-    origin = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg, trained on {header['data']}"
-    print(f"{n} images of {origin} in {shown(out)}")
+    wanted = Wanted(seed, kimg, truncation, label, _choices(set))
+    header = write_samples(run, out, n, wanted, pick_device(device))
+    print(f"{n} images of {_origin(header)} in {shown(out)}")
+
+
+@command
+def interpolate(
+    run: RunName,
+    out: Out,
+    keys: int = 6,
+    steps: int = 24,
+    fps: float = 24.0,
+    seed: int = 0,
+    kimg: float | None = None,
+    truncation: float = 1.0,
+    label: str = "",
+    device: Device = "cpu",
+    set: Choices = (),
+):
+    """Make a film of a closed walk through the latent space of a run.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file.
+        out: film to write (.gif or .mp4).
+        keys: images that the walk passes.
+        steps: frames from one to the next.
+        fps: frames per second.
+        seed: of the keys.
+        kimg: moment of training; the nearest kept weights are used.
+        truncation: below 1 less varied and more typical.
+        label: class of a conditional run, e.g. systole.
+        device: where to compute.
+        set: choices of the architecture, key=value, e.g. noise=constant.
+    """
+    from echogan.engine.launch import pick_device
+    from echogan.engine.sampling import Wanted, write_interpolation
+
+    wanted = Wanted(seed, kimg, truncation, label, _choices(set))
+    header = write_interpolation(run, out, keys, steps, wanted, pick_device(device), fps)
+    print(f"{keys * steps} frames of {_origin(header)} in {shown(out)}")
+
+
+def _origin(header):
+    return f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg, trained on {header['data']}"
+
+
+def _choices(pairs):
+    """{"noise": "constant", "temperature": 0.9} of key=value words."""
+    parted = [pair.partition("=") for pair in pairs]
+    if wrong := [pair for pair, (_, equals, _) in zip(pairs, parted) if not equals]:
+        raise BadInput(f"--set wants key=value, got {wrong[0]!r}")
+    return {key: float(text) if text.replace(".", "", 1).isdigit() else text for key, _, text in parted}

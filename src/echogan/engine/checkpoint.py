@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ KEPT = 12  # log-spaced weights of a run
 
 def save(path, state):
     """Write a resume state, whole or not at all."""
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _disk_errors():
         torch.save(state, temporary)
 
 
@@ -38,7 +39,7 @@ def export(path, model, origin):
         for key, value in getattr(model, child).state_dict().items()
     }
     header = {**origin, "config": json.dumps(asdict(model.config))}
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _disk_errors():
         save_file(tensors, temporary, metadata=header)
 
 
@@ -72,6 +73,15 @@ def thin(folder):
 def kept_moments(folder):
     """{kimg: path} of the weights of a run that are still there, ascending."""
     return {int(p.stem.removeprefix("kimg_")): p for p in sorted(Path(folder).glob("kimg_*.safetensors"))}
+
+
+@contextmanager
+def _disk_errors():
+    """Writers in C++ and Rust say RuntimeError and SafetensorError of a full disk: nothing else fails in writing tensors."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        raise OSError(_first_line(error)) from error
 
 
 def _first_line(error):

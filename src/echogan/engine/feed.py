@@ -1,10 +1,13 @@
 """The training frames as one uint8 tensor on the device, and batches cut from it without a sampler's state."""
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from echogan.config import seed_of
 from echogan.contract import Batch
+from echogan.errors import BadInput
 
 
 def to_signed(images):
@@ -30,28 +33,110 @@ def resized(images, size, device="cpu", block=1024):
 
 
 class Feed:
-    """Image number i of a run is entry i mod N of the shuffle keyed by (seed, epoch i // N): any moment can be taken up."""
+    """Image number i of a run is entry i mod N of the shuffle keyed by (seed, epoch i // N): any moment can be taken up.
 
-    def __init__(self, images, resolution, device="cpu", seed=0):
-        self.images = resized(images, resolution, device)
-        self.seed, self._epoch, self._order = seed, -1, np.arange(0)
+    `images`: uint8 (N, H, W); `more`: further columns of the same N rows, {name: array}, such as label (N,) or mask (N, H, W).
+    All lies on the device, or in pinned memory where it would take over a quarter of the device's.
+    """
+
+    def __init__(self, images, resolution, device="cpu", seed=0, **more):
+        self.device, self.seed = torch.empty(0, device=device).device, seed  # cuda -> cuda:0
+        stay = _fits(len(images) * resolution**2, self.device)
+        self.columns = {"image": resized(images, resolution, device if stay else "cpu")}
+        for name, values in more.items():
+            self.columns[name] = torch.from_numpy(np.ascontiguousarray(values)).to(device if stay else "cpu")
+        if not stay:
+            self.columns = {name: column.pin_memory() for name, column in self.columns.items()}
+        self.home = self.columns["image"].device
+        self._epochs: dict[int, torch.Tensor] = {}
 
     def __len__(self):
-        return len(self.images)
+        return len(self.columns["image"])
 
     def order(self, epoch):
-        """The shuffle of one epoch, int64 (N,)."""
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self))
-        return self._order
+        """The shuffle of one epoch, int64 (N,), beside the images: a step sends nothing to the device."""
+        if epoch not in self._epochs:
+            shuffled = np.random.default_rng([self.seed, epoch]).permutation(len(self))
+            kept = {e: order for e, order in self._epochs.items() if e == epoch - 1}
+            self._epochs = {**kept, epoch: torch.from_numpy(shuffled).to(self.home)}
+        return self._epochs[epoch]
 
     def entries(self, first, n):
-        """Where images first .. first + n - 1 of the run stand in the set."""
-        numbers = np.arange(first, first + n)
-        epochs = numbers // len(self)
-        return np.concatenate([self.order(e)[numbers[epochs == e] % len(self)] for e in np.unique(epochs)])
+        """Where images first .. first + n - 1 of the run stand in the set, int64 (n,)."""
+        size, parts = len(self), []
+        while n:
+            epoch, at = divmod(first, size)
+            parts.append(self.order(epoch)[at : at + n])
+            first, n = first + len(parts[-1]), n - len(parts[-1])
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def batch(self, first, total, rank=0, world=1):
         """The rows of this process of the global batch that begins at image `first`."""
-        rows = torch.from_numpy(self.entries(first, total)[rank::world]).to(self.images.device)
-        return Batch({"image": to_signed(self.images[rows])}, total, rank, world)
+        return Batch(self.rows(self.entries(first, total)[rank::world]), total, rank, world)
+
+    def rows(self, entries):
+        """{column: those rows on the device}, the image in [-1, 1]."""
+        data = {name: self._moved(column[entries]) for name, column in self.columns.items()}
+        return {**data, "image": to_signed(data["image"])}
+
+    def _moved(self, rows):
+        return rows if rows.device == self.device else rows.pin_memory().to(self.device, non_blocking=True)
+
+
+class Unpaired:
+    """Two feeds, each shuffled for itself: a batch holds the images of both under their names."""
+
+    def __init__(self, **feeds):
+        self.feeds = feeds
+
+    def __len__(self):
+        return min(map(len, self.feeds.values()))
+
+    def batch(self, first, total, rank=0, world=1):
+        """Rows of both that are shown together by chance."""
+        batches = {name: feed.batch(first, total, rank, world) for name, feed in self.feeds.items()}
+        return Batch({name: batch["image"] for name, batch in batches.items()}, total, rank, world)
+
+
+def feed_of(frames, config, inputs, device, seed):
+    """The feed of a FrameSet for an architecture's `inputs`, at the config's resolution.
+
+    image (B, 1, H, W) in [-1, 1]; label int64 (B,), class of the config's `condition`; mask uint8 (B, H, W), label ids;
+    edge uint8 (B, H, W), 255 on Canny edges; or A and B, images of the two domains.
+    """
+    if "A" not in inputs:
+        return plain_feed(frames, config, inputs, device, seed)
+    return Unpaired(**{n: plain_feed(frames.domain(n), config, (), device, seed_of(seed, n)) for n in "AB"})
+
+
+def plain_feed(frames, config, inputs, device, seed):
+    """The feed of all frames: their images, and what else `inputs` names."""
+    more = {name: FURTHER[name](frames, config) for name in inputs if name in FURTHER}
+    return Feed(frames.images, config.resolution, device, seed, **more)
+
+
+def _labels(frames, config):
+    return frames.classes(config.condition)[1]
+
+
+def _masks(frames, config):
+    """Label ids (N, size, size), each the id at the centre of its new pixel."""
+    if frames.masks is None:
+        raise BadInput("these frames have no masks; prepare a data set that has them, e.g. with `echogan camus`")
+    size = config.resolution
+    rows, columns = (((np.arange(size) + 0.5) * length / size).astype(int) for length in frames.masks.shape[1:])
+    return frames.masks[:, rows[:, None], columns]
+
+
+def _edges(frames, config):
+    """Canny edges of the images at the config's resolution and thresholds, 255 on an edge (Canny 1986)."""
+    images = resized(frames.images, config.resolution).numpy()
+    return np.stack([cv2.Canny(image, *config.canny) for image in images])
+
+
+FURTHER = {"label": _labels, "mask": _masks, "edge": _edges}
+
+
+def _fits(size, device):
+    """Whether so many bytes may stay on the device."""
+    return device.type != "cuda" or size <= torch.cuda.get_device_properties(device).total_memory / 4

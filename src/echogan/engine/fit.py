@@ -1,30 +1,31 @@
 """`fit`: the only way a model is trained. The same call on an existing run continues it exactly."""
 
+import json
 import math
-import platform
 import time
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
-from echogan import __version__, models
-from echogan.config import RunFolder, Settings, differences
-from echogan.data.clip import SPLITS
-from echogan.data.images import grid, read_png, write_png
-from echogan.engine import checkpoint
-from echogan.engine.evaluate import READINGS, Reading, spread
-from echogan.engine.feed import Feed, resized, to_grey
-from echogan.engine.launch import hardware, make_deterministic, pick_device, pick_precision
+from echogan import encoders, models
+from echogan.config import RunFolder, Settings
+from echogan.data.images import read_png, write_png
+from echogan.engine import checkpoint, watch
+from echogan.engine.describe import adopt, describe, resolved
+from echogan.engine.feed import feed_of
+from echogan.engine.gallery import Gallery
+from echogan.engine.launch import make_deterministic, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
+from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, Table
 from echogan.errors import BadInput
 from echogan.files import write_json
 
-SHEET = 36  # images of a sample grid: fixed latents through time
 SAVE_SECONDS = 60  # between resume states, which are written only where a row was just read
-MAY_CHANGE = ("kimg", "device", "row_kimg")
-CHOSEN_BY = "SWD"  # of the VAL readings; lower is better
+READ_ROWS = 10  # rows of losses.csv between readings, beside those at moments
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,40 @@ def fit(arch, name, frames, settings=None, config=None, experiments=None, callba
 
     `config` replaces the table's, e.g. with some settings changed. Progress goes to `callback(Progress)`. Returns the
     `RunFolder`. An existing run with another setting, config or data is refused by name; kimg may grow, the device change.
+    Started by `torchrun`, the processes train one model together, and the first of them writes.
     """
-    run = Run(arch, name, frames, settings or Settings(), config, experiments)
-    run.take_up()
-    run.train(callback or (lambda progress: None))
-    return run.folder
+    settings = settings or Settings()
+    folder = RunFolder.of(arch, name, experiments)
+    with joined(settings.device) as device:
+        run = Run(arch, name, frames, replace(settings, device=device), config, folder)
+        with alone(folder):
+            run.take_up()
+            run.train(callback or (lambda progress: None))
+    return folder
+
+
+@contextmanager
+def alone(folder):
+    """Hold the lock of a run: two programs must not write one folder. The system frees it however a program ends."""
+    if rank():
+        yield
+        return
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder.path / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise BadInput(
+            f"{folder.path} is being trained by another program; wait for it, or train under another name"
+        ) from error
 
 
 class Run:
     """One run in its folder: the engine, its feed, its reading and its two tables."""
 
-    def __init__(self, arch, name, frames, settings, config=None, experiments=None):
-        self.arch, self.name, self.config = arch, name, config or models.config_of(arch, name)
-        self.folder, self.kind = RunFolder.of(arch, name, experiments), frames.kind
+    def __init__(self, arch, name, frames, settings, config, folder):
+        self.arch, self.name, self.folder, self.kind = arch, name, folder, frames.kind
+        self.config, self.classes = resolved(config or models.config_of(arch, name), frames)
         if not settings.kimg > 0:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
@@ -64,12 +86,17 @@ class Run:
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         # A kill may precede the first checkpoint, so the first weights come from the seed.
         torch.manual_seed(settings.seed)
-        self.model = models.load(arch).build(self.config).to(self.device, memory_format=torch.channels_last)
-        self.description = self._describe(frames, autocast)
-        self.engine = Engine(self.model, Numerics(settings.seed, settings.accumulate, autocast))
-        parts = [frames.split(s).images for s in ("TRAIN", "VAL")]
-        self.feed = Feed(parts[0], self.config.resolution, self.device, settings.seed)
-        self.reading = Reading(*(resized(spread(p, READINGS), self.config.resolution).numpy() for p in parts))
+        model = models.load(arch).build(self.config).to(self.device, memory_format=torch.channels_last)
+        self.model = shareable(model, self.config.batch, settings.accumulate)
+        self.description: dict = describe(self, frames, autocast)
+        self.engine = Engine(self.model, Numerics(settings.seed, settings.accumulate, autocast, settings.compile))
+        self.frames = frames
+        self.feed = feed_of(frames.split("TRAIN"), self.config, self.model.inputs, self.device, settings.seed)
+        if self.config.batch > len(self.feed):
+            raise BadInput(
+                f"a batch of {self.config.batch} is more than the {len(self.feed)} training frames; use --set batch=..."
+            )
+        self.first = rank() == 0  # of the processes that train together: the one that looks and writes
         self.seconds, self.latest = 0.0, {}
         self.sheet: np.ndarray | None = None
 
@@ -77,18 +104,20 @@ class Run:
         """Tick until the last row; at every row read the losses, now and then look at images, save, and tell."""
         clock, batch, row = self.engine.clock, self.config.batch, round(self.settings.row_kimg * 1000)
         target = math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
-        if clock.tick == 0:
-            self._look()
+        if clock.tick == 0 and self.first:
+            self._look(moment=True)
+        stop = agreed(self.first and self._stalled())
         saved = started = time.monotonic()
-        while clock.images < target:
-            self.engine.tick(self.feed.batch(clock.images, batch))
+        while clock.images < target and not stop:
+            self.engine.tick(self.feed.batch(clock.images, batch, rank(), world()))
             if clock.images // row == (clock.images - batch) // row:
                 continue
             losses = self._record(started)
-            done = clock.images >= target
-            if done or is_moment(clock.images, row):
-                self._look()
-            if done or time.monotonic() - saved > SAVE_SECONDS:
+            done, moment = clock.images >= target, is_moment(clock.images, row)
+            if self.first and (done or moment or clock.images // row % READ_ROWS == 0):
+                self._look(done or moment)
+            stop = agreed(self.first and self._stalled())
+            if self.first and (done or stop or time.monotonic() - saved > SAVE_SECONDS):
                 self._save()
                 saved = time.monotonic()
             callback(Progress(clock.kimg, target / 1000, losses, self.latest, self.sheet))
@@ -101,28 +130,46 @@ class Run:
         losses = self.engine.read()  # waits for the device, so the seconds are true
         self.seconds += time.monotonic() - started
         row = {**self._when(), **losses}
-        self.losses.add(row)
+        if self.first:
+            self.losses.add(row)
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
             raise BadInput(
-                f"{self.folder.path}: loss {bad[0]!r} is {losses[bad[0]]} at {row['kimg']:g} kimg; the checkpoint before it is "
-                "kept, so lower the learning rate or the penalty under another name"
+                f"{self.folder.path}: loss {bad[0]!r} is {losses[bad[0]]} at {row['kimg']:g} kimg; {self._kept()}, so lower the "
+                "learning rate or the penalty under another name"
             )
         return row
 
-    def _look(self):
-        """Sample grid, reading against VAL, weights of this moment, and `best` where it is."""
-        n, moment = self.reading.n, round(self.engine.clock.kimg)
+    def _look(self, moment):
+        """A reading against VAL, and `best` where it is; at a moment also its sample grid and weights."""
+        kimg = self.engine.clock.kimg
         with self.engine.averaged() as model:
-            images = to_grey(model.sample(max(n, SHEET), seed=self.settings.seed)).cpu().numpy()
-            self.sheet = grid(images[:SHEET], columns=6)
-            write_png(self.folder.sheet(moment), self.sheet)
-            self.latest = {**self._when(), **self.reading.row(images[:n])}
+            sheet, row = self.gallery.look(model, kimg)
+            self.latest = {**self._when(), **row}
             self.metrics.add(self.latest)
-            if self.latest[CHOSEN_BY] <= np.nanmin(self.metrics.numbers(CHOSEN_BY)) * (1 + 1e-5):
+            if watch.improved(self.metrics.numbers(self.gallery.chosen_by)):
                 self._export("best", model)
-            self._export(moment, model)
-        checkpoint.thin(self.folder.checkpoints)
+            if moment:
+                self.sheet = sheet
+                write_png(self.folder.sheet(round(kimg)), sheet)
+                self._export(round(kimg), model)
+                checkpoint.thin(self.folder.checkpoints)
+        if watch.collapsed(self.metrics.numbers("variety")):
+            raise BadInput(
+                f"{self.folder.path} has collapsed at {self.engine.clock.kimg:g} kimg: the images of its last {watch.PATIENCE} "
+                f"readings vary less than a tenth as much as real ones; {self._kept()}, so train another config"
+            )
+
+    def _stalled(self):
+        readings = self.metrics.numbers(self.gallery.chosen_by)
+        return watch.stalled(self.metrics.numbers("kimg"), readings, self.settings.patience)
+
+    def _kept(self):
+        return (
+            f"{self.folder.weights('best')} is the best before"
+            if self.folder.weights("best").is_file()
+            else "nothing is kept"
+        )
 
     def _save(self):
         with self.engine.averaged() as model:
@@ -131,6 +178,8 @@ class Run:
 
     def _export(self, which, model):
         origin = {"arch": self.arch, "name": self.name, "kimg": f"{self.engine.clock.kimg:g}", "data": self.kind}
+        if self.classes:
+            origin["classes"] = json.dumps(self.classes)
         checkpoint.export(self.folder.weights(which), model, origin)
 
     def _when(self):
@@ -142,51 +191,28 @@ class Run:
     def take_up(self):
         """Describe a new run on disk, or restore an old one that was made in the same way."""
         if self.folder.config.is_file():
-            self._adopt(self.folder.read())
-        write_json(self.folder.config, self.description)
+            self.description = adopt(self.folder.read(), self.description, self.folder.path)
+            self.settings = replace(self.settings, row_kimg=self.description["settings"]["row_kimg"])
+        wait()  # until every process has seen what was there
         if self.folder.last.is_file():
             state = checkpoint.load(self.folder.last, self.device)
             self.seconds = state.pop("seconds")
             self.engine.restore(state)
+        wait()
+        if self.first:
+            self._open()
+
+    def _open(self):
+        """config.json, the two tables cut back to the checkpoint, the last picture, and what will be read."""
+        write_json(self.folder.config, self.description)
         until = self.engine.clock.kimg if self.engine.clock.tick else -1.0
         self.losses, self.metrics = Table(self.folder.losses, LOSSES, until), Table(self.folder.metrics, METRICS, until)
         self.latest = self.metrics.rows[-1] if self.metrics.rows else {}
         sheets = [path for m in self.metrics.rows if (path := self.folder.sheet(round(float(m["kimg"])))).is_file()]
         self.sheet = read_png(sheets[-1]) if sheets else None
-
-    def _adopt(self, old):
-        """Refuse an old run that differs in what makes its numbers; keep its row interval."""
-        new = self.description
-        changes = differences(old["config"], new["config"]) + differences(old["settings"], new["settings"], MAY_CHANGE)
-        changes += differences(old["data"], new["data"], ("kind",))
-        if changes:
-            raise BadInput(
-                f"{self.folder.path} was made otherwise ({'; '.join(changes)}); continue it as it was, or under another name"
-            )
-        self.settings = replace(self.settings, row_kimg=old["settings"]["row_kimg"])
-        new["settings"] = asdict(self.settings)
-        if old["hardware"] != new["hardware"]:
-            new["hardware"] = f"{old['hardware']}; then {new['hardware']}"
-
-    def _describe(self, frames, autocast):
-        counts = {s: len(frames.split(s)) for s in SPLITS if (frames.index["split"] == s).any()}
-        return {
-            "arch": self.arch,
-            "name": self.name,
-            "config": asdict(self.config),
-            "settings": asdict(self.settings),
-            "data": {
-                "kind": frames.kind,
-                "fingerprint": frames.fingerprint(),
-                "size": frames.size,
-                "images": counts,
-            },
-            "parameters": {n: sum(p.numel() for p in c.parameters()) for n, c in self.model.named_children()},
-            "precision": str(autocast or torch.float32).removeprefix("torch."),
-            "hardware": hardware(self.device),
-            "versions": {"echogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
-            "chosen_by": f"{CHOSEN_BY} of the VAL readings",
-        }
+        chosen_by_kid = self.description["chosen_by"].startswith("KID_lite0")
+        encoder = encoders.find("lite0", self.device) if chosen_by_kid else None
+        self.gallery = Gallery(self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder)
 
 
 def is_moment(images, row):

@@ -21,6 +21,9 @@ ENVIRONMENT = {
 }
 
 
+PRECISIONS = {"auto": None, "fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 def pick_device(name="auto"):
     """The device a run asked for; a GPU that is not there is an error, never a silent CPU."""
     if name == "auto":
@@ -39,11 +42,12 @@ def pick_device(name="auto"):
 
 
 def pick_precision(name, device):
-    """Autocast type or None for fp32; "auto" is bf16 on GPUs that compute it (capability 8.0), else fp32."""
-    if name not in ("auto", "fp32", "bf16"):
-        raise BadInput(f"precision {name!r} is unknown; use auto, fp32 or bf16")
-    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.bfloat16 if name == "bf16" or (name == "auto" and native) else None
+    """Autocast type, or None for fp32; "auto" is bf16 on GPUs that compute it, fp16 on older ones, fp32 on a CPU."""
+    if name == "auto" and device.type == "cuda":  # a T4 (7.5) only emulates bf16
+        name = "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    if name not in PRECISIONS:
+        raise BadInput(f"precision {name!r} is unknown; use {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
 
 
 def hardware(device):

@@ -5,24 +5,20 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 
 from echogan.config import seed_of
 from echogan.contract import Clock, Rows
+from echogan.engine.parallel import all_mean, everyone, interleave, world
 
 
 @dataclass(frozen=True)
 class Numerics:
-    """How numbers are computed: seed, micro-batches per update, autocast type of phases that do not ask for fp32."""
+    """How numbers are computed: seed, micro-batches per update; autocast type and compilation of phases that allow them."""
 
     seed: int = 0
     accumulate: int = 1
     autocast: torch.dtype | None = None
-
-
-def world():
-    """Processes that train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    compile: bool = False
 
 
 class Engine:
@@ -39,6 +35,12 @@ class Engine:
         for child in self.shadow.values():
             child.requires_grad_(False)
         self.device = next(model.parameters()).device
+        # fp16 gradients underflow: losses are scaled up, and an update that overflowed is left out. State to save.
+        half = self.numerics.autocast is torch.float16
+        self.scalers = {name: torch.amp.GradScaler(self.device.type) for name in model.optim} if half else {}
+        if self.numerics.compile:  # in place, so that the keys of state_dict() stay as they are
+            for child in model.children():
+                child.compile()
         self.rng = torch.Generator(self.device)
         on_gpu = self.device.type == "cuda"
         self.ambient = torch.cuda.default_generators[self.device.index or 0] if on_gpu else torch.default_generator
@@ -59,16 +61,17 @@ class Engine:
     def update(self, phase, batch):
         """One phase on one global batch: freeze, forward, backward, reduce, step, note, remember."""
         self.freeze(phase.trains)
-        n, parts = self.numerics.accumulate, []
+        n, parts, scaler = self.numerics.accumulate, [], self.scaler(phase)
         for k in range(n):
             loss, stats = self.forward(phase, batch.micro(k, n, phase.share))
             if phase.trains:
-                (loss * (phase.every if phase.lazy else 1) / n).backward()
+                gained = loss * (phase.every if phase.lazy else 1) / n
+                (scaler.scale(gained) if scaler else gained).backward()
                 stats = {phase.name: loss.detach(), **stats}
             parts.append({name: _detached(value) for name, value in stats.items()})
         stats = self.reduce(phase, parts)
         if phase.trains:
-            self.step(phase.trains)
+            self.step(phase.trains, scaler)
         self.note(phase.name, stats)  # before `after`: a statistic may alias the state it changes
         if phase.after:
             with torch.no_grad():
@@ -80,7 +83,7 @@ class Engine:
         seed = seed_of(self.numerics.seed, phase.name, self.clock.count.get(phase.name, 0))
         batch.rng = self.rng.manual_seed(seed)
         self.ambient.manual_seed(seed + batch.first)  # dropout: this process's own
-        with torch.set_grad_enabled(phase.trains is not None), self.precision(phase):
+        with torch.set_grad_enabled(phase.trains is not None), self.precision(phase), self.compilation(phase):
             return phase.loss(batch)
 
     def precision(self, phase):
@@ -88,6 +91,15 @@ class Engine:
         if self.numerics.autocast is None or phase.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, self.numerics.autocast)
+
+    def compilation(self, phase):
+        """Eager where the run compiles but the phase differentiates a gradient, which compiled code refuses."""
+        eager = self.numerics.compile and not phase.compile
+        return torch.compiler.set_stance("force_eager") if eager else nullcontext()
+
+    def scaler(self, phase):
+        """The loss scaler of what the phase trains in fp16; None where gradients need none."""
+        return self.scalers.get(phase.trains) if phase.precision != "fp32" else None
 
     def freeze(self, trains):
         """Only one child ever has gradients, so losses need neither detach() nor no_grad()."""
@@ -101,19 +113,23 @@ class Engine:
     def reduce(self, phase, parts):
         """Rows side by side, the rest averaged; gradients and statistics of all processes in one flat all-reduce."""
         stats = {k: [p[k] for p in parts] for k in parts[0]}
-        rows = {k: _everyone(_interleave([r.of for r in v])) for k, v in stats.items() if isinstance(v[0], Rows)}
+        rows = {k: everyone(interleave([r.of for r in v])) for k, v in stats.items() if isinstance(v[0], Rows)}
         means = {k: torch.stack(v).mean(0).float() for k, v in stats.items() if k not in rows}
         if world() > 1:
             grads = [p.grad for p in self.groups.get(phase.trains, ()) if p.grad is not None]
-            _all_mean([*grads, *means.values()])
+            all_mean([*grads, *means.values()])
         return {**means, **{k: v.float() for k, v in rows.items()}}
 
-    def step(self, child):
+    def step(self, child, scaler=None):
         """One optimiser step at the architecture's present rate."""
         optimiser = self.optimisers[child]
         for group in optimiser.param_groups:
             group["lr"] = group["base"] * self.model.rate(child, self.clock.kimg)
-        optimiser.step()
+        if scaler:
+            scaler.step(optimiser)
+            scaler.update()
+        else:
+            optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
     @torch.no_grad()
@@ -135,8 +151,12 @@ class Engine:
         """Add scalars to running sums on the device; nothing is read here."""
         for key, value in stats.items():
             if value.ndim == 0:
-                self.sums[key] = self.sums[key] + value if key in self.sums else value.clone()
-                self.counts[key] = self.counts.get(key, 0) + 1
+                one = 1
+                if self.scalers:  # an overflow now and then is normal, its update is left out; nothing else is an error
+                    one = value.isfinite()
+                    value = value.where(one, 0)
+                self.sums[key] = self.sums.get(key, 0) + value
+                self.counts[key] = self.counts.get(key, 0) + one
         self.clock.count[name] = self.clock.count.get(name, 0) + 1
         self.clock.last[name] = self.clock.tick
 
@@ -167,6 +187,7 @@ class Engine:
             "model": self.model.state_dict(),
             "shadow": {n: s.state_dict() for n, s in self.shadow.items()},
             "optimisers": {n: o.state_dict() for n, o in self.optimisers.items()},
+            "scalers": {n: s.state_dict() for n, s in self.scalers.items()},
             "clock": vars(self.clock),
         }
 
@@ -177,6 +198,8 @@ class Engine:
             shadow.load_state_dict(state["shadow"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+        for name, scaler in self.scalers.items():
+            scaler.load_state_dict(state["scalers"][name])
         self.clock = Clock(**state["clock"])
 
     def _optimiser(self, child):
@@ -196,25 +219,3 @@ class Engine:
 
 def _detached(value):
     return Rows(value.of.detach()) if isinstance(value, Rows) else value.detach()
-
-
-def _interleave(parts):
-    return torch.stack(parts, 1).flatten(0, 1)
-
-
-def _everyone(rows):
-    if world() == 1:
-        return rows
-    parts = [torch.empty_like(rows) for _ in range(world())]
-    dist.all_gather(parts, rows.contiguous())
-    return _interleave(parts)
-
-
-def _all_mean(tensors):
-    """Replace every tensor by its mean over all processes, in one collective."""
-    if not tensors:
-        return
-    flat = torch.cat([t.reshape(-1) for t in tensors])
-    dist.all_reduce(flat)
-    for tensor, piece in zip(tensors, flat.div_(world()).split([t.numel() for t in tensors])):
-        tensor.copy_(piece.view_as(tensor))

@@ -5,6 +5,7 @@ import math
 import os
 from pathlib import Path
 
+from echogan.errors import BadInput
 from echogan.files import write_text
 
 LOSSES = ("kimg", "epoch", "seconds")
@@ -13,6 +14,14 @@ METRICS = (
     *("FID", "FID_inf", "KID", "KID_error", "KID_lite0", "SWD", "JSD", "spectrum_dB"),
     *("paired", "SSIM", "PSNR", "LPIPS", "precision", "recall", "density", "coverage"),
     *("floor_FID", "floor_KID", "floor_SWD", "floor_JSD", "floor_spectrum_dB"),
+    *("floor_KID_lite0", "floor_of", "n_floor", "encoder_sha256", "size", "vendi", "JSD_sector"),
+    *("speckle_axial", "speckle_lateral", "speckle_SNR", "FID_error", "precision_error", "recall_error"),
+    *("density_error", "coverage_error", "SWD_error", "JSD_error", "spectrum_dB_error", "JSD_sector_error"),
+    *("speckle_axial_error", "speckle_lateral_error", "speckle_SNR_error"),
+    *("floor_FID_inf", "floor_precision", "floor_recall", "floor_density", "floor_coverage", "floor_vendi"),
+    *("floor_JSD_sector", "floor_speckle_axial", "floor_speckle_lateral", "floor_speckle_SNR"),
+    *("n_pairs", "MS_SSIM", "SSIM_error", "MS_SSIM_error", "PSNR_error", "LPIPS_error"),
+    *("floor_SSIM", "floor_MS_SSIM", "floor_PSNR", "floor_LPIPS"),
 )
 
 
@@ -36,10 +45,15 @@ class Table:
         self.rows.append(text)
         if new:
             return self._rewrite()
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns, lineterminator="\n").writerow(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self.columns, lineterminator="\n").writerow(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise BadInput(
+                f"cannot write {self.path}: {error.strerror or error}; free some space, then go on"
+            ) from error
 
     def numbers(self, column):
         """The values of a column, NaN where empty."""

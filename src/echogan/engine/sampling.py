@@ -1,14 +1,35 @@
-"""Images from a trained run, at its best or at a chosen moment of its training."""
+"""Images and films from a trained run, at its best or at a chosen moment of its training."""
 
+import hashlib
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from echogan import __version__
-from echogan.config import RunFolder
+from echogan.config import RunFolder, seed_of
+from echogan.contract import BLOCK, Batch
+from echogan.data.film import write_film
 from echogan.data.images import grid, write_png
 from echogan.engine.checkpoint import kept_moments, load_weights
 from echogan.engine.feed import to_grey
-from echogan.errors import BadInput
+from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder, write_json
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which images of a run: the moment of its training, the seed, and how they are drawn."""
+
+    seed: int = 0
+    kimg: float | None = None  # the nearest kept weights are used; None = the best
+    truncation: float = 1.0  # below 1 less varied and more typical
+    label: str = ""  # class of a conditional run, by name; "" = as common as in its data
+    choices: dict = field(default_factory=dict)  # further ones of the architecture, e.g. {"noise": "constant"}
+
+
+BEST = Wanted()
 
 
 def find_weights(source, kimg=None):
@@ -27,22 +48,86 @@ def find_weights(source, kimg=None):
     return moments[min(moments, key=lambda kept: abs(kept - kimg))]
 
 
-def write_samples(source, out, n=36, seed=0, kimg=None, truncation=1.0, device="cpu"):
+def generated(model, n, wanted=BEST, label=None):
+    """`n` images of a model, uint8 (n, H, W) on its device."""
+    blocks = model.samples(n, wanted.seed, wanted.truncation, label, **wanted.choices)
+    return torch.cat([to_grey(block) for block in blocks])
+
+
+def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
     """Write `n` images of a run to `out`: a sheet where it ends in .png, else a new folder of PNGs with manifest.json.
 
     Returns the header of the weights: which config, which moment, what data they were trained on.
     """
-    path = find_weights(source, kimg)
+    path = find_weights(source, wanted.kimg)
     model, header = load_weights(path, device)
-    images = to_grey(model.sample(n, seed, truncation)).cpu().numpy()
+    images = generated(model, n, wanted, class_of(header, wanted.label)).cpu().numpy()
     if str(out).endswith(".png"):
         write_png(out, grid(images))
         return header
     with atomic_folder(out) as folder:
         for i, image in enumerate(images):
             write_png(folder / f"img_{i:05d}.png", image)
-        write_json(
-            folder / "manifest.json",
-            {**header, "n": n, "seed": seed, "truncation": truncation, "weights": path.name, "echogan": __version__},
-        )
+        write_json(folder / "manifest.json", {**header, "n": n, **_made_by(path, wanted)})
+    return header
+
+
+def class_of(header, name):
+    """Number of a class by its name; None for no name."""
+    if not name:
+        return None
+    names = json.loads(header.get("classes", "[]"))
+    if name not in names:
+        has = f"it has {', '.join(names)}" if names else "it was trained without conditions"
+        raise BadInput(f"{header['arch']}/{header['name']} ({has}) has no class {name!r}{nearest(name, names)}")
+    return names.index(name)
+
+
+def _made_by(path, wanted):
+    choices = {"seed": wanted.seed, "truncation": wanted.truncation, "label": wanted.label, **wanted.choices}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {**choices, "weights": path.name, "weights_sha256": digest, "echogan": __version__}
+
+
+# ------------------------------------------------------------------------------------------------ interpolation
+
+
+class Between(Batch):
+    """A batch whose latents, the first random draw, lie on a closed way from key to key; everything else stands still."""
+
+    def __init__(self, positions, keys, device, rng):
+        super().__init__({"index": torch.zeros(len(positions), dtype=torch.long, device=device)}, keys, rng=rng)
+        self.positions, self.moved = positions.to(device), False  # (rows,) in [0, keys)
+
+    def _rows(self, draw, shape):
+        numbers = super()._rows(draw, shape)  # (keys, *shape)
+        if self.moved:
+            return numbers[:1].expand(len(self.positions), *shape)
+        self.moved = True
+        start = self.positions.long()
+        return slerp(numbers[start], numbers[(start + 1) % self.total], self.positions - start)
+
+
+def slerp(a, b, t):
+    """Spherical interpolation of rows (N, D) at t (N,): normal latents keep their length (Shoemake 1985, eq. 1)."""
+    angle = torch.acos(torch.cosine_similarity(a, b, dim=1).clamp(-1 + 1e-6, 1 - 1e-6))
+    here, there = (torch.sin(part * angle) / torch.sin(angle) for part in (1 - t, t))
+    return here[:, None] * a + there[:, None] * b
+
+
+def interpolation(model, keys=6, steps=24, wanted=BEST, label=None):
+    """Frames uint8 (keys * steps, H, W) of a closed walk through the latent space, `steps` frames from key to key."""
+    device, frames = next(model.parameters()).device, []
+    for positions in (torch.arange(keys * steps) / steps).split(BLOCK):
+        batch = Between(positions, keys, device, torch.Generator().manual_seed(seed_of(wanted.seed, "interpolate")))
+        if label is not None:
+            batch["label"] = torch.full((len(positions),), label, device=device)
+        frames.append(to_grey(model.drawn(batch, wanted.truncation, **wanted.choices)).cpu())
+    return torch.cat(frames).numpy()
+
+
+def write_interpolation(source, out, keys=6, steps=24, wanted=BEST, device="cpu", fps=24.0):
+    """Write the film of an `interpolation` to `out` (.gif or .mp4); returns the header of the weights."""
+    model, header = load_weights(find_weights(source, wanted.kimg), device)
+    write_film(out, interpolation(model, keys, steps, wanted, class_of(header, wanted.label)), fps)
     return header

@@ -1,0 +1,67 @@
+"""What config.json says of a run before its first step, and whether a run on disk was made in the same way."""
+
+import platform
+from dataclasses import asdict, replace
+
+import torch
+
+from echogan import __version__, encoders
+from echogan.config import differences
+from echogan.data.clip import SPLITS
+from echogan.engine.launch import hardware
+from echogan.engine.parallel import world
+from echogan.errors import BadInput
+
+MAY_CHANGE = ("kimg", "device", "row_kimg", "patience")
+
+
+def resolved(config, frames):
+    """`config` with what the data decide: the number of classes of its `condition`; and the names of the classes."""
+    condition = getattr(config, "condition", "")
+    if not condition:
+        return config, ()
+    names, _ = frames.classes(condition)
+    return replace(config, classes=len(names)), tuple(names)
+
+
+def describe(run, frames, autocast):
+    """config.json of a run."""
+    counts = {s: len(frames.split(s)) for s in SPLITS if (frames.index["split"] == s).any()}
+    device = hardware(run.device)
+    return {
+        "arch": run.arch,
+        "name": run.name,
+        "config": asdict(run.config),
+        "settings": asdict(run.settings),
+        "data": {
+            "kind": frames.kind,
+            "fingerprint": frames.fingerprint(),
+            "size": frames.size,
+            "images": counts,
+            **({"classes": list(run.classes)} if run.classes else {}),
+        },
+        "parameters": {n: sum(p.numel() for p in c.parameters()) for n, c in run.model.named_children()},
+        "precision": str(autocast or torch.float32).removeprefix("torch."),
+        "hardware": f"{world()} x {device}" if world() > 1 else device,
+        "versions": {"echogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "chosen_by": f"{'KID_lite0' if encoders.available('lite0') else 'SWD'} of the VAL readings",
+    }
+
+
+def adopt(old, new, folder) -> dict:
+    """`new`, taking over what the old run at `folder` fixed; a `BadInput` names what makes other numbers."""
+    settings = {**new["settings"], **{k: v for k, v in old["settings"].items() if k in new["settings"]}}
+    changes = differences(old["config"], new["config"])
+    changes += differences(settings, new["settings"], MAY_CHANGE)
+    changes += differences(old["data"], new["data"], ("kind",))
+    if changes:
+        raise BadInput(
+            f"{folder} was made otherwise ({'; '.join(changes)}); continue it as it was, or under another name"
+        )
+    machines = old["hardware"] if old["hardware"] == new["hardware"] else f"{old['hardware']}; then {new['hardware']}"
+    return {
+        **new,
+        "settings": {**new["settings"], "row_kimg": old["settings"]["row_kimg"]},
+        "hardware": machines,
+        "chosen_by": old["chosen_by"],
+    }

@@ -1,0 +1,90 @@
+"""Several processes that train one model: torchrun starts them, this file joins them, and one flat all-reduce per phase.
+
+Process r owns the rows r::world of every global batch, so any number of processes computes the same update. Not
+`DistributedDataParallel`: its reducer does not see the several forwards and the differentiated gradients of a GAN's phase.
+"""
+
+import os
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from echogan.errors import BadInput
+
+
+def world():
+    """Processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank():
+    """The number of this process, 0 .. world - 1; process 0 alone writes files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def wait():
+    """Until every process has come here."""
+    if world() > 1:
+        dist.barrier()
+
+
+def agreed(verdict):
+    """What the first process decides, for all of them; the others wait for it."""
+    said = [verdict]
+    if world() > 1:
+        dist.broadcast_object_list(said)
+    return said[0]
+
+
+@contextmanager
+def joined(device_name="auto"):
+    """Join the other processes of a `torchrun` for the time of a block; yields the device name of this process."""
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+        yield device_name
+        return
+    gpu = device_name != "cpu" and torch.cuda.is_available()
+    dist.init_process_group("nccl" if gpu else "gloo")
+    try:
+        yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device_name
+    finally:
+        dist.destroy_process_group()
+
+
+def shareable(model, batch, accumulate):
+    """`model`, fit for the present number of processes; a `BadInput` where it or the batch cannot be shared out."""
+    parts = world() * accumulate
+    if batch % parts:
+        raise BadInput(f"a batch of {batch} does not divide among {world()} processes x {accumulate} micro-batches")
+    if world() == 1 or not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        return model
+    if next(model.parameters()).device.type != "cuda":
+        raise BadInput(
+            "this config uses batch norm, which several processes share on CUDA only; train it with one process"
+        )
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+
+def interleave(parts):
+    """Rows k::n of n parts, side by side again: n x (rows, ...) -> (n * rows, ...)."""
+    return torch.stack(parts, 1).flatten(0, 1)
+
+
+def everyone(rows):
+    """The rows of all processes in global order."""
+    if world() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(parts, rows.contiguous())
+    return interleave(parts)
+
+
+def all_mean(tensors):
+    """Replace every tensor by its mean over all processes, in one collective."""
+    if not tensors:
+        return
+    flat = torch.cat([t.reshape(-1) for t in tensors])
+    dist.all_reduce(flat)
+    for tensor, piece in zip(tensors, flat.div_(world()).split([t.numel() for t in tensors])):
+        tensor.copy_(piece.view_as(tensor))

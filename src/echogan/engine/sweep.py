@@ -1,0 +1,213 @@
+"""Many runs: one subprocess per free device, or one job each on a cluster. Killed and started again, a sweep goes on.
+
+Nothing is remembered here: what is done, running or left is read from the runs' own folders, and every job is the same
+`echogan train` that a person would type, so a sweep can be mixed with single runs.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from echogan.config import RunFolder
+from echogan.errors import BadInput
+
+
+@dataclass
+class Job:
+    """One run of a sweep, and what has become of it."""
+
+    name: str  # <arch>/<run>
+    run: RunFolder
+    words: list  # of the command `echogan train`
+    kimg: float  # when done
+    state: str = "waiting"  # waiting | running | elsewhere | done | failed
+    tries: int = 0
+    reason: str = ""  # why it failed
+    device: str = ""
+    handle: Any = field(default=None, repr=False)  # of a subprocess or a cluster's job: poll(), log
+
+    @property
+    def reached(self):
+        """kimg of the last row of its losses.csv."""
+        try:
+            with open(self.run.losses, newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        except FileNotFoundError:
+            return 0.0
+        return float(rows[-1]["kimg"]) if rows else 0.0
+
+
+def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None):
+    """One `Job` per config and seed; the run of another seed than 0 is called <config>_seed<k>."""
+    jobs = []
+    for name in names:
+        for seed in seeds:
+            run = name if seed == 0 else f"{name}_seed{seed}"
+            words = [
+                "train",
+                arch,
+                name,
+                "--data",
+                str(data),
+                "--kimg",
+                f"{kimg:g}",
+                "--seed",
+                str(seed),
+                "--name",
+                run,
+            ]
+            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), [*words, *more], kimg))
+    return jobs
+
+
+def sweep(jobs, launch, slots, retries=1, callback=None, interval=1.0):
+    """Run all jobs, at most one per slot at a time; what failed is tried again `retries` times.
+
+    `launch(job, slot)` starts one and returns its handle: `poll()` is None while it runs, else its exit code, and `log` is
+    the file with what it said. `callback(jobs)` is told at every look. Returns the jobs.
+    """
+    free = list(slots)
+    for job in jobs:
+        job.state = "done" if _finished(job) else "waiting"
+    while any(job.state in ("waiting", "running", "elsewhere") for job in jobs):
+        for job in jobs:
+            if job.state == "running" and (code := job.handle.poll()) is not None:
+                free.append(job.device)
+                _judge(job, code, retries)
+            elif job.state == "elsewhere" and not _held(job.run):
+                job.state = "done" if _finished(job) else "waiting"
+        for job in jobs:
+            if job.state == "waiting" and free:
+                _start(job, launch, free)
+        if callback:
+            callback(jobs)
+        time.sleep(interval)
+    return jobs
+
+
+def _start(job, launch, free):
+    if _held(job.run):  # of a sweep that was killed, or of a person
+        job.state = "elsewhere"
+        return
+    job.device, job.state, job.tries = free.pop(0), "running", job.tries + 1
+    job.handle = launch(job, job.device)
+
+
+def _judge(job, code, retries):
+    if code == 0:
+        job.state = "done"
+        return
+    job.reason = _last_line(job.handle.log) or f"exit code {code}"
+    job.state = "waiting" if job.tries <= retries else "failed"
+
+
+def _finished(job):
+    return job.run.last.is_file() and job.reached >= job.kimg * (1 - 1e-6)
+
+
+def _held(run):
+    if not run.path.is_dir():
+        return False
+    try:
+        with FileLock(run.path / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _last_line(path):
+    lines = [line.strip() for line in Path(path).read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+# ------------------------------------------------------------------------------------------------ launchers
+
+
+def devices(wanted="auto", beside=1):
+    """Slots of this machine: every GPU once, or the CPU `beside` times."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda":
+        return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [wanted] * (beside if wanted == "cpu" else 1)
+
+
+def here(job, slot):
+    """A subprocess of this machine that sees its device alone."""
+    environment = dict(os.environ)
+    if slot.startswith("cuda:"):
+        environment["CUDA_VISIBLE_DEVICES"] = slot.removeprefix("cuda:")
+    log = _log(job)
+    with open(log, "w", encoding="utf-8") as file:
+        command = _command([*job.words, "--device", slot.split(":")[0]])
+        process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
+    return Local(process, log)
+
+
+def cluster(folder, kind="slurm", **parameters):
+    """A launcher that submits to a Slurm cluster; `parameters` are submitit's (`slurm_partition`, `timeout_min`, ...)."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise BadInput(
+            "the slurm launcher needs submitit; install it with `uv pip install 'echogan[slurm]'`"
+        ) from error
+    executor = submitit.AutoExecutor(folder=folder, cluster=kind)
+    executor.update_parameters(**parameters)
+
+    def launch(job, slot):
+        return Submitted(executor.submit(_train, job.words, _log(job)), _log(job))
+
+    return launch
+
+
+@dataclass
+class Local:
+    """A subprocess as `sweep` looks at it."""
+
+    process: subprocess.Popen
+    log: Path
+
+    def poll(self):
+        """None while it runs, else its exit code."""
+        return self.process.poll()
+
+
+@dataclass
+class Submitted:
+    """A job of a cluster as `sweep` looks at it."""
+
+    job: Any
+    log: Path
+
+    def poll(self):
+        """None while it waits or runs; 1 when it raised or vanished."""
+        if not self.job.done():
+            return None
+        error = self.job.exception()
+        if error is None:
+            return self.job.result()
+        self.log.write_text(str(error), encoding="utf-8")
+        return 1
+
+
+def _train(words, log):
+    with open(log, "w", encoding="utf-8") as file:
+        return subprocess.run(_command(words), stdout=file, stderr=file, check=False).returncode
+
+
+def _command(words):
+    return [sys.executable, "-m", "echogan.cli", *words]
+
+
+def _log(job):
+    job.run.path.mkdir(parents=True, exist_ok=True)
+    return job.run.path / "train.log"

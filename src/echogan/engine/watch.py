@@ -1,0 +1,36 @@
+"""What the readings of a run say: whether it improves, stands still or has collapsed. Pure functions of its columns."""
+
+import numpy as np
+
+MEDIAN = 3  # readings under the rolling median: a single lucky one never chooses
+COLLAPSED = 0.1  # of the variety of real images
+PATIENCE = 3  # collapsed readings in a row
+
+
+def smoothed(readings):
+    """Rolling median of the last `MEDIAN` readings at each of them; lower is better."""
+    return [float(np.median(readings[max(0, i + 1 - MEDIAN) : i + 1])) for i in range(len(readings))]
+
+
+def improved(readings):
+    """Whether the last smoothed reading is the best so far."""
+    values = smoothed(readings)
+    return values[-1] <= np.nanmin(values) * (1 + 1e-5)  # readings come back from the file with six digits
+
+
+def stalled(kimg, readings, patience):
+    """Whether the best smoothed reading lies `patience` kimg or more back; never with a patience of 0."""
+    return bool(patience and readings and kimg[-1] - kimg[int(np.nanargmin(smoothed(readings)))] >= patience)
+
+
+def variety(images):
+    """How much images differ from each other: standard deviation over the set, mean over pixels; (N, H, W) -> grey levels."""
+    return float(np.std(images, axis=0, dtype=np.float64).mean())
+
+
+def collapsed(varieties):
+    """Whether images of the last readings are all alike that once were not (an untrained generator's always are).
+
+    `varieties`: `variety` of the generated images over that of real ones, at every reading.
+    """
+    return max(varieties[-PATIENCE:]) < COLLAPSED <= max(varieties)

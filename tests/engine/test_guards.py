@@ -1,0 +1,151 @@
+"""What stops a run, and what it leaves: locks, full disks, collapse, early stops, fp16 overflow."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from echogan import models
+from echogan.config import RunFolder, Settings
+from echogan.contract import Architecture, Optim, Phase
+from echogan.engine import checkpoint, gallery, watch
+from echogan.engine import fit as module
+from echogan.engine.feed import Feed
+from echogan.engine.fit import fit
+from echogan.engine.loop import Engine, Numerics
+from echogan.errors import BadInput
+from tests.engine.test_fit import CONFIG, SETTINGS, left_behind, rows, train
+
+
+def test_two_programs_do_not_write_one_run(frames, tmp_path):
+    run = RunFolder.of("wgan", "t", tmp_path)
+    lock = f"from filelock import FileLock; lock = FileLock({str(run.path / '.lock')!r}); lock.acquire()"
+    hold = f"{lock}; print('held', flush=True); import time; time.sleep(60)"
+    run.path.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BadInput, match="is being trained by another program"):
+            train(frames, tmp_path)
+        other.kill()
+    assert not run.config.exists()
+    train(frames, tmp_path)  # the lock of a killed program is free
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file-size limits are POSIX")
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    import resource
+
+    path, state = tmp_path / "last.pt", {"weights": torch.arange(1000.0)}
+    checkpoint.save(path, state)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(BadInput, match=r"cannot write .*last.pt.*free some space"):
+            checkpoint.save(path, {"weights": torch.zeros(100_000)})
+        with pytest.raises(BadInput, match=r"cannot write .*best.safetensors"):
+            checkpoint.export(tmp_path / "best.safetensors", models.load("wgan").build(CONFIG), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert torch.equal(checkpoint.load(path, "cpu")["weights"], state["weights"])
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_batch_larger_than_the_data_is_refused(frames, tmp_path):
+    with pytest.raises(BadInput, match="a batch of 64 is more than the 48 training frames"):
+        train(frames, tmp_path, config=replace(CONFIG, batch=64))
+
+
+def scripted(values):
+    """A reading that says what is given instead of looking."""
+
+    class Scripted:
+        chosen_by = "SWD"
+
+        def __init__(self, train, val, encoder=None):
+            pass
+
+        def row(self, images):
+            return {"SWD": values.pop(0)}
+
+    return Scripted
+
+
+def test_a_run_ends_when_its_readings_no_longer_improve(frames, tmp_path, monkeypatch):
+    readings = [9.0, 5.0, 4.0, 6.0, 7.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0]
+    monkeypatch.setattr(gallery, "Reading", scripted(list(readings)))
+    monkeypatch.setattr(module, "READ_ROWS", 1)
+    patient = replace(SETTINGS, patience=0.19)
+    run = train(frames, tmp_path, patient)
+    kimg = [float(r["kimg"]) for r in rows(run.metrics)]
+    best = kimg[int(np.argmin(watch.smoothed(readings[: len(kimg)])))]
+    assert kimg[-1] - best >= 0.19 and kimg[-2] - best < 0.19 and kimg[-1] < 0.64
+    before = left_behind(run)
+    assert left_behind(train(frames, tmp_path, patient)) == before  # a run that ended stays ended
+    monkeypatch.setattr(gallery, "Reading", scripted(readings[len(kimg) :]))
+    train(frames, tmp_path, SETTINGS)
+    assert float(rows(run.losses)[-1]["kimg"]) == pytest.approx(0.64)  # patience may be withdrawn
+
+
+def test_a_collapse_stops_the_run_and_names_the_best_before(frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "READ_ROWS", 1)
+    fallen = iter([20.0, 20.0, 20.0, 0.1, 0.1, 0.1])
+    monkeypatch.setattr(watch, "variety", lambda images: 20.0 if len(images) == 8 else next(fallen))
+    monkeypatch.setattr(gallery, "Reading", scripted([5.0, 4.0, 3.0, 30.0, 30.0, 30.0]))
+    with pytest.raises(BadInput, match=r"collapsed at 0.32 kimg.*best.safetensors is the best before"):
+        train(frames, tmp_path)
+    run = RunFolder.of("wgan", "t", tmp_path)
+    assert checkpoint.load_weights(run.weights("best"))[1]["kimg"] == pytest.approx(0.192)
+
+
+def test_what_chooses_the_best_stays_as_the_run_began(frames, tmp_path, monkeypatch):
+    run = train(frames, tmp_path)
+    assert json.loads(run.config.read_text())["chosen_by"] == "SWD of the VAL readings"
+    monkeypatch.setattr("echogan.encoders.available", lambda name: True)
+    again = train(frames, tmp_path, replace(SETTINGS, kimg=0.7))
+    assert json.loads(again.config.read_text())["chosen_by"] == "SWD of the VAL readings"
+
+
+class Steep(Architecture):
+    """One number, pulled down by a loss so steep that fp16 overflows at the initial scale."""
+
+    def __init__(self):
+        super().__init__()
+        self.G = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(self.G.weight)
+        self.optim = {"G": Optim(1e-3)}
+        self.phases = (
+            Phase("G", "G", lambda batch: (1000 * self.G(batch["image"].flatten(1)[:, :1]).square().mean(), {})),
+        )
+
+
+def test_fp16_leaves_out_an_update_that_overflows_and_goes_on_exactly():
+    def run(ticks, engine=None):
+        engine = engine or Engine(Steep(), Numerics(autocast=torch.float16))
+        feed = Feed(np.full((8, 8, 8), 255, np.uint8), 8)
+        for _ in range(ticks):
+            engine.tick(feed.batch(engine.clock.images, 4))
+        return engine
+
+    begun = run(1)
+    assert begun.model.G.weight.item() == 1 and begun.scalers["G"].get_scale() < 65536  # left out, scale halved
+    whole = run(30)
+    assert whole.model.G.weight.item() < 0.99 and np.isfinite(whole.read()["G"])
+    half = run(12)
+    resumed = Engine(Steep(), Numerics(autocast=torch.float16))
+    resumed.restore(half.state())
+    run(18, resumed)
+    assert torch.equal(resumed.model.G.weight, whole.model.G.weight)
+    assert resumed.scalers["G"].state_dict() == whole.scalers["G"].state_dict()
+
+
+@pytest.mark.slow
+def test_compiled_phases_train_like_eager_ones(frames, tmp_path):
+    eager = fit("wgan", "e", frames, Settings(0.32, device="cpu", row_kimg=0.064), CONFIG, tmp_path)
+    compiled = fit("wgan", "c", frames, Settings(0.32, device="cpu", row_kimg=0.064, compile=True), CONFIG, tmp_path)
+    for a, b in zip(rows(eager.losses), rows(compiled.losses)):
+        assert float(a["D"]) == pytest.approx(float(b["D"]), rel=0.05, abs=0.05)
+    assert checkpoint.load_weights(compiled.weights("last"))[0].sample(2).shape == (2, 1, 32, 32)

@@ -1,0 +1,119 @@
+"""Images and films from weights: what is asked for is what comes, and a film is a closed, smooth walk."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from echogan import models
+from echogan.contract import Architecture
+from echogan.data.video import read_video
+from echogan.engine.checkpoint import export
+from echogan.engine.sampling import (
+    Wanted,
+    class_of,
+    generated,
+    interpolation,
+    slerp,
+    write_interpolation,
+    write_samples,
+)
+from echogan.errors import BadInput
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = models.load("wgan").build(models.config_of("wgan", "demo").tiny())
+    with torch.no_grad():
+        for p in model.G.parameters():
+            p.mul_(10)  # an untrained generator's images are all grey
+    return model
+
+
+@pytest.fixture
+def weights(model, tmp_path):
+    export(tmp_path / "w.safetensors", model, {"arch": "wgan", "name": "demo", "kimg": "3", "data": "test blobs"})
+    return tmp_path / "w.safetensors"
+
+
+class Positions(Architecture):
+    """Shows its latents as the picture, and a second draw beside them."""
+
+    choices = ("noise",)
+
+    def __init__(self):
+        super().__init__()
+        self.G = torch.nn.Linear(1, 1)
+
+    def generate(self, batch, truncation=1.0, noise="random"):
+        latent, grain = batch.randn(16), batch.randn(16)
+        return torch.cat([latent, grain], 1).reshape(-1, 1, 2, 16).tanh()
+
+
+def test_slerp_keeps_the_length_and_passes_the_keys():
+    a, b = torch.randn(2, 5, 64, generator=torch.Generator().manual_seed(0)).unbind()
+    a, b = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
+    for t in (0.0, 0.3, 1.0):
+        torch.testing.assert_close(slerp(a, b, torch.full((5,), t)).norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(slerp(a, b, torch.zeros(5)), a)
+    torch.testing.assert_close(slerp(a, b, torch.ones(5)), b)
+
+
+def test_an_interpolation_is_closed_smooth_and_still_in_everything_but_the_latents():
+    frames = interpolation(Positions(), keys=3, steps=40).astype(int)
+    assert frames.shape == (120, 2, 16)
+    latent, grain = frames[:, 0], frames[:, 1]
+    assert np.ptp(grain, axis=0).max() == 0 and np.ptp(latent, axis=0).max() > 50
+    steps = np.abs(latent - np.roll(latent, -1, axis=0)).max()  # the last frame is next to the first
+    assert steps < 20
+
+
+def test_blocks_of_a_film_belong_together(model):
+    """120 frames are two blocks; the same walk in larger steps shows the same pictures."""
+    fine, coarse = interpolation(model, 3, 40), interpolation(model, 3, 10)
+    assert np.abs(fine[::4].astype(int) - coarse).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["walk.gif", "walk.mp4"])
+def test_films_are_read_back(weights, tmp_path, name):
+    header = write_interpolation(weights, tmp_path / name, keys=2, steps=6, fps=10)
+    assert header["data"] == "test blobs"
+    if name.endswith("gif"):
+        film = Image.open(tmp_path / name)
+        assert film.n_frames == 12 and film.size == (32, 32) and film.info["duration"] == 100
+    else:
+        frames, fps = read_video(tmp_path / name)
+        assert frames.shape == (12, 32, 32) and fps == 10
+
+
+def test_another_kind_of_film_is_refused_and_nothing_written(weights, tmp_path):
+    with pytest.raises(BadInput, match=r"name it .gif or .mp4"):
+        write_interpolation(weights, tmp_path / "walk.webm", 2, 2)
+    assert not list(tmp_path.glob("*walk*"))
+
+
+def test_a_folder_of_samples_says_how_it_was_made(weights, tmp_path, model):
+    write_samples(weights, tmp_path / "out", 5, Wanted(seed=3, truncation=0.5))
+    manifest = (tmp_path / "out" / "manifest.json").read_text()
+    assert '"seed": 3' in manifest and '"truncation": 0.5' in manifest and '"weights_sha256"' in manifest
+    images = np.stack([cv2.imread(str(tmp_path / "out" / f"img_{i:05d}.png"), 0) for i in range(5)])
+    expected = generated(model, 5, Wanted(seed=3, truncation=0.5)).numpy()
+    assert np.array_equal(images, expected)
+    assert images.astype(float).std(0).mean() < generated(model, 5, Wanted(seed=3)).numpy().astype(float).std(0).mean()
+
+
+def test_a_choice_an_architecture_does_not_have_is_named(model):
+    with pytest.raises(BadInput, match="no choice 'noise' when it generates; it has truncation"):
+        generated(model, 2, Wanted(choices={"noise": "constant"}))
+    assert generated(Positions(), 2, Wanted(choices={"noise": "constant"})).shape == (2, 2, 16)
+
+
+def test_classes_are_asked_for_by_name():
+    header = {"arch": "stylegan2_ada", "name": "phase", "classes": '["diastole", "systole"]'}
+    assert class_of(header, "systole") == 1 and class_of(header, "") is None
+    with pytest.raises(BadInput, match=r"it has diastole, systole. has no class 'sistole'; did you mean 'systole'"):
+        class_of(header, "sistole")
+    with pytest.raises(BadInput, match="trained without conditions"):
+        class_of({"arch": "wgan", "name": "gp"}, "systole")

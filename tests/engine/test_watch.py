@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from echogan.engine import watch
+
+
+def test_best_is_chosen_by_a_rolling_median():
+    readings = [90, 40, 30, 5, 28, 26, 25]  # the 5 is luck
+    assert watch.smoothed(readings) == [90, 65, 40, 30, 28, 26, 26]
+    assert [watch.improved(readings[: i + 1]) for i in range(len(readings))] == [True] * 7
+    worse = [*readings, 60, 70]
+    assert not watch.improved(worse) and not watch.improved([*worse, 1])
+
+
+def test_an_early_stop_counts_from_the_best_smoothed_reading():
+    kimg, readings = [0, 10, 20, 30, 40], [9, 5, 4, 6, 7]
+    assert watch.smoothed(readings) == [9, 7, 5, 5, 6]  # best at 20
+    assert watch.stalled(kimg, readings, 20) and not watch.stalled(kimg, readings, 21)
+    assert not watch.stalled(kimg, readings, 0) and not watch.stalled([], [], 5)
+
+
+def test_variety_is_the_mean_deviation_of_pixels():
+    images = np.stack([np.full((4, 4), grey, np.uint8) for grey in (10, 20, 30)])
+    assert watch.variety(images) == pytest.approx(np.std([10, 20, 30]))
+    assert watch.variety(images[:1].repeat(5, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    "varieties, verdict",
+    [
+        ([0.0, 0.01, 0.02, 0.02], False),  # not yet begun
+        ([0.0, 0.5, 0.9, 0.05], False),  # one bad reading
+        ([0.0, 0.5, 0.05, 0.05, 0.02], True),
+        ([0.0, 0.5, 0.05, 0.3, 0.02, 0.02], False),
+        ([0.6], False),
+    ],
+)
+def test_collapse_is_variety_that_was_there_and_is_gone(varieties, verdict):
+    assert watch.collapsed(varieties) is verdict
