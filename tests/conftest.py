@@ -29,10 +29,9 @@ def blobs(n, size=32, seed=0):
     return (255 * np.exp(-distance / (2 * (size / 10) ** 2))).astype(np.uint8)
 
 
-@pytest.fixture
-def frames():
-    """48 TRAIN, 8 VAL and 8 TEST frames of 32 px, two of each patient."""
-    splits = ["TRAIN"] * 48 + ["VAL"] * 8 + ["TEST"] * 8
+def framed(train=48, val=8, test=8):
+    """A FrameSet of blobs of 32 px, two of each patient."""
+    splits = ["TRAIN"] * train + ["VAL"] * val + ["TEST"] * test
     rows = [
         {
             "file": f"p{i // 2}_f{i % 2}.png",
@@ -43,7 +42,13 @@ def frames():
         }
         for i, split in enumerate(splits)
     ]
-    return FrameSet(blobs(64), pd.DataFrame(rows, columns=list(COLUMNS)), {"kind": "test blobs"})
+    return FrameSet(blobs(len(splits)), pd.DataFrame(rows, columns=list(COLUMNS)), {"kind": "test blobs"})
+
+
+@pytest.fixture
+def frames():
+    """48 TRAIN, 8 VAL and 8 TEST frames."""
+    return framed()
 
 
 def pytest_terminal_summary(terminalreporter):

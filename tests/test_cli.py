@@ -84,27 +84,18 @@ def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkey
     assert run(*words, "--configs", "gq") == 1 and "'gq'" in capsys.readouterr().err
 
 
-def test_preview_draws_a_recording_of_the_study(study, capsys, tmp_path):
-    video = next((study / "study" / "Videos").iterdir())
-    for kind in ("mask", "phase"):
-        assert run("preview", kind, video, tmp_path / f"{kind}.png") == 0
-        assert video.stem in capsys.readouterr().out
-    overlay = cv2.imread(str(tmp_path / "mask.png"))
-    assert overlay.shape == (336, 336, 3)
-    assert (overlay == (0, 176, 255)).all(-1).any()  # amber, in OpenCV's order of channels
-
-
 def test_demo_is_the_whole_study_and_says_where_to_look(capsys):
-    assert run("demo", "--kimg", 0.05, "--patients", 4, "--device", "cpu") == 0
+    assert run("demo", "--kimg", 0.05, "--patients", 8, "--device", "cpu") == 0
     out = capsys.readouterr().out
     assert (
-        "4 patients of the synthetic phantom" in out
+        "8 patients of the synthetic phantom" in out
         and "of the tracings in" in out
-        and "16 frames of 4" in out
+        and "32 frames of 8" in out
         and "Look at" in out
     )
     run_folder = folder("experiments") / "wgan" / "demo"
-    assert {p.name for p in run_folder.iterdir()} == {"config.json", "checkpoints", "generated_samples", "metrics_csv"}
+    left = {p.name for p in run_folder.iterdir()} - {".lock"}
+    assert left == {"config.json", "checkpoints", "generated_samples", "metrics_csv"}
     assert list((folder("results") / "wgan" / "demo").glob("*.png"))
 
 
@@ -189,4 +180,4 @@ def test_doctor_names_what_it_finds(capsys, monkeypatch, tmp_path):
     assert "torch " in out and "torchvision" in out and "precision" in out and "GiB free" in out
     monkeypatch.setenv("ECHOGAN_WEIGHTS", str(tmp_path))
     run("doctor")
-    assert "put inception_v3_fid" in capsys.readouterr().out
+    assert "echogan weights --install inception2015" in capsys.readouterr().out

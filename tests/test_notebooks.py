@@ -13,6 +13,7 @@ from echogan import models
 from echogan import notebook as display_module
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
+from tests.conftest import framed
 
 ROOT = Path(__file__).parents[1]
 TRAINING = sorted((ROOT / "training").glob("*.ipynb"))
@@ -158,9 +159,9 @@ change = "resolution=32 width=4 critic_width=4"
 
 
 @pytest.fixture
-def tiny(frames, tmp_path):
+def tiny(tmp_path):
     """Lines that make a notebook small enough for a test: blobs of 32 px, a narrow model, one kimg."""
-    place = tmp_path / "blobs"
+    frames, place = framed(48, 16, 16), tmp_path / "blobs"
     for name, image in zip(frames.index["file"], frames.images):
         write_png(place / "images" / name, image)
     save_index(place, frames.index, frames.manifest)

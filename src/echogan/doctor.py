@@ -1,19 +1,16 @@
 """`echogan doctor`: what this machine has, and the remedy for what it lacks. Returns findings; prints nothing."""
 
-import os
 import platform
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from echogan.config import folder
 
 REINSTALL = "take both from one source: uv pip install --torch-backend=auto --reinstall torch torchvision"
 NEEDED_GB = 2  # free disk for the demo with room to spare
-WEIGHTS = ("inception_v3_fid_2015-12-05_nofc.pth", "lpips_alexnet_features.pth", "lpips_lin_v0.1_alex.pth")
 
 
 @dataclass(frozen=True)
@@ -101,13 +98,12 @@ def _packages():
 
 
 def _weights():
-    named = os.environ.get("ECHOGAN_WEIGHTS")
-    if not named:
-        yield Finding("metric weights", "ECHOGAN_WEIGHTS is not set: metrics that need no network still run")
-        return
-    missing = [name for name in WEIGHTS if not (Path(named) / name).is_file()]
-    remedy = f"put {', '.join(missing)} there, or point ECHOGAN_WEIGHTS elsewhere" if missing else ""
-    yield Finding("metric weights", f"{named}: {len(WEIGHTS) - len(missing)} of {len(WEIGHTS)} files", remedy)
+    from echogan.encoders.weights import KNOWN, locate
+
+    for name, known in KNOWN.items():
+        place = locate(name)
+        remedy = "" if place else f"echogan weights --install {name} (metrics that need no network run without it)"
+        yield Finding(name, f"{known.what}: {place or 'not on this machine'}", remedy)
 
 
 def _data():

@@ -3,7 +3,10 @@
 `real` and `fake` are critic scores, one per image, of any shape; `images` are (B, 1, H, W).
 """
 
+from math import sqrt
+
 import torch
+import torch.nn.functional as F
 
 
 def wasserstein_critic(real, fake):
@@ -40,3 +43,33 @@ def lipschitz_penalty(slopes):
 def zero_centred_penalty(slopes):
     """E[|grad D|^2] / 2 (R1 on real images, Mescheder 2018, eq. 9)."""
     return slopes.mean() / 2
+
+
+def logistic_discriminator(real, fake):
+    """E[softplus(D(fake))] + E[softplus(-D(real))] (Goodfellow 2014)."""
+    return F.softplus(fake).mean() + F.softplus(-real).mean()
+
+
+def logistic_generator(fake):
+    """E[softplus(-D(fake))], the non-saturating form (Goodfellow 2014)."""
+    return F.softplus(-fake).mean()
+
+
+def relativistic_discriminator(real, fake):
+    """E[softplus(D(fake) - D(real))] over pairs (RpGAN of R3GAN, Huang 2024, eq. 2)."""
+    return F.softplus(fake - real).mean()
+
+
+def relativistic_generator(real, fake):
+    """E[softplus(D(real) - D(fake))] over pairs: the discriminator's loss with the sides exchanged."""
+    return F.softplus(real - fake).mean()
+
+
+def path_lengths(images, latents, noise):
+    """|J_w^T y| of each image, (B,), root mean square over layers (Karras 2020, eq. 4); differentiable once more.
+
+    `latents` (B, layers, latent) made `images`; `noise` is standard normal, of the images' shape.
+    """
+    projected = (images * noise).sum() / sqrt(images[0, 0].numel())
+    (gradient,) = torch.autograd.grad(projected, latents, create_graph=True)
+    return gradient.square().sum(2).mean(1).sqrt()

@@ -182,3 +182,11 @@ def test_missing_and_unreadable_parts_are_named(root, tmp_path):
     relist(root, file_row("OTHER"))
     with pytest.raises(BadInput, match=r"Videos holds no AVI of FileList\.csv"):
         open_study(root)
+
+
+def test_rows_longer_than_the_header_do_not_shift_its_columns(tmp_path):
+    root = write_study(tmp_path / "study")
+    lines = (root / "FileList.csv").read_text().splitlines()
+    (root / "FileList.csv").write_text("\n".join([lines[0], *(f"{line},extra" for line in lines[1:])]) + "\n")
+    with pytest.raises(BadInput, match=r"FileList\.csv has rows that are longer than its header"):
+        open_study(root)

@@ -170,9 +170,9 @@ def test_chambers_agree_with_the_labels(phantom):
     sizes = phantom.chambers()
     labels = phantom.labels(phantom.at(0.0), right=True)
     row, column = phantom.spacing_mm()
-    for name in ("lv", "la"):
+    for name, tolerance in (("lv", 0.005), ("la", 0.1)):  # the wall's base covers some of the atrium, the frame cuts it
         counted = np.count_nonzero(labels == LABELS[name]) * row * column / 100
-        assert counted == pytest.approx(sizes[f"{name.upper()}_area_ED_cm2"], rel=0.08)
+        assert counted == pytest.approx(sizes[f"{name.upper()}_area_ED_cm2"], rel=tolerance)
     assert sizes["LV_volume_ED_mL"] == pytest.approx(phantom.patient.edv)
     assert sizes["lvh"] == (sizes["LV_wall_ED_cm"] >= HYPERTROPHIC_WALL)
 

@@ -59,6 +59,19 @@ def test_a_batch_larger_than_the_data_is_refused(frames, tmp_path):
         train(frames, tmp_path, config=replace(CONFIG, batch=64))
 
 
+def test_out_of_memory_names_what_fits_and_that_is_accepted(frames, tmp_path, monkeypatch):
+    def too_large(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(BadInput, match=r"batch of 16 in 1 part does not.*--accumulate 2,"),
+    ):
+        patch.setattr(Engine, "tick", too_large)
+        train(frames, tmp_path)
+    train(frames, tmp_path, replace(SETTINGS, accumulate=2, kimg=0.064))
+
+
 def scripted(values):
     """A reading that says what is given instead of looking."""
 

@@ -71,6 +71,23 @@ def test_the_average_follows_its_closed_form():
     assert model.G.x.item() == 1.0
 
 
+def test_the_average_of_batch_norm_statistics_goes_with_that_of_the_weights():
+    class Normed(Architecture):
+        def __init__(self):
+            super().__init__()
+            self.G = torch.nn.BatchNorm1d(1)
+            self.optim, self.ema = {"G": Optim(lr=0.0)}, Average(("G",), kimg=0.008, rampup=1e9)
+            self.phases = (Phase("G", "G", lambda batch: (self.G.weight.sum(), {})),)
+
+    engine = Engine(Normed())
+    engine.model.G.running_mean.fill_(1.0)
+    engine.model.G.num_batches_tracked.fill_(7)
+    for _ in range(3):
+        engine.tick(batch(4))
+    assert engine.shadow["G"].running_mean.item() == pytest.approx(1 - 0.5 ** (3 * 4 / 8), rel=1e-6)
+    assert engine.shadow["G"].num_batches_tracked.item() == 7
+
+
 def test_only_the_trained_child_has_gradients_and_frozen_parameters_stay_frozen():
     class Two(Architecture):
         def __init__(self):

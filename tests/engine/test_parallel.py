@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from echogan import models
+from echogan.config import RunFolder
+from echogan.data.frames import save_index
+from echogan.data.images import write_png
 from echogan.engine.parallel import interleave, shareable
 from echogan.errors import BadInput
+from echogan.report.tables import read_table
 
 
 def free_port():
@@ -79,3 +83,27 @@ def test_batch_norm_and_odd_batches_are_refused_with_several_processes(monkeypat
         shareable(model, 20, 1)
     with pytest.raises(BadInput, match="batch of 21 does not divide among 2 processes"):
         shareable(model, 21, 1)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_is_that_of_one(frames, tmp_path):
+    """torchrun, the command line and `fit`: one folder, written by the first process, with the rows of a single one."""
+    folder = tmp_path / "frames"
+    for name, image in zip(frames.index["file"], frames.images):
+        write_png(folder / "images" / name, image)
+    save_index(folder, frames.index, frames.manifest)
+    name = next(name for name in without_batch_norm() if name.startswith("medgan"))
+    words = ["train", *name.split("/"), "--data", folder, "--kimg", "0.64", "--device", "cpu", "--set", "resolution=32"]
+    words += ["width=4", "critic_width=4", "batch=16"]
+    runs = []
+    for count in (1, 2):
+        experiments = tmp_path / str(count)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        environment = {**os.environ, "ECHOGAN_EXPERIMENTS": str(experiments)}
+        subprocess.run([*command, "-m", "echogan.cli", *words], env=environment, check=True, timeout=300)
+        runs.append(RunFolder.of(*name.split("/"), experiments))
+    one, two = (read_table(run.losses)[0] for run in runs)
+    assert len(one) == len(two) > 5
+    for column in ("kimg", "D", "real", "fake"):
+        assert two[column].tolist() == pytest.approx(one[column].tolist(), rel=1e-3, abs=1e-3)
+    assert "2 x " in runs[1].config.read_text() and runs[1].weights("best").is_file()

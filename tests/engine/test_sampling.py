@@ -105,7 +105,7 @@ def test_a_folder_of_samples_says_how_it_was_made(weights, tmp_path, model):
 
 
 def test_a_choice_an_architecture_does_not_have_is_named(model):
-    with pytest.raises(BadInput, match="no choice 'noise' when it generates; it has truncation"):
+    with pytest.raises(BadInput, match="no choice 'noise'; it has truncation"):
         generated(model, 2, Wanted(choices={"noise": "constant"}))
     assert generated(Positions(), 2, Wanted(choices={"noise": "constant"})).shape == (2, 2, 16)
 

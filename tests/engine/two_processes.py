@@ -1,6 +1,7 @@
 """What each process of test_parallel.py runs: a few ticks of every named config, in double precision."""
 
 import sys
+from dataclasses import replace
 
 import torch
 
@@ -16,6 +17,7 @@ TICKS = 6
 def trained(arch, name, accumulate=1):
     """The model and its average after some ticks on this process's rows."""
     config = models.config_of(arch, name).tiny()
+    config = replace(config, batch=max(config.batch, 8))  # images of a group are compared: whole groups to a process
     torch.manual_seed(0)
     model = shareable(models.load(arch).build(config), config.batch, accumulate)
     engine = Engine(model, Numerics(seed=0, accumulate=accumulate))

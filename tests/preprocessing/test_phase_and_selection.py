@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from echogan.data.clip import Clip
 from echogan.preprocessing import phase, selection
@@ -51,13 +50,8 @@ def test_all_frames_keep_their_time_order_in_their_names():
     assert [p.phase for p in picks].count("other") == 118 and picks[15].phase == "systole"
 
 
-@pytest.mark.parametrize("systole, expected", [(0, [None, 0, None, None]), (29, [None, None, None, 1])])
-def test_one_frame_picked_twice_is_a_duplicate_of_the_earlier(systole, expected):
-    picks = selection.four(30, Phases(systole, diastole=5, method="traced"))
-    assert selection.duplicates(beating(30), picks) == expected
-
-
-def test_equal_pixels_at_other_times_are_duplicates_too():
-    frozen = np.repeat(beating(1), 30, axis=0)
-    picks = selection.four(30, Phases(15, 5, "traced"))
-    assert selection.duplicates(frozen, picks) == [None, 0, 0, 0]
+def test_one_frame_is_diastole_and_all_are_all():
+    phases = Phases(systole=15, diastole=5, method="traced")
+    assert selection.KEPT["1"](30, phases) == [selection.Pick(0, "diastole", 5)]
+    assert selection.names("a", selection.KEPT["1"](30, phases)) == ["a_f0.png"]
+    assert {name: len(pick(30, phases)) for name, pick in selection.KEPT.items()} == {"1": 1, "4": 4, "all": 30}

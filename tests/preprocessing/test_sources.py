@@ -1,11 +1,10 @@
 import shutil
 
-import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
 from echogan.errors import BadInput
-from echogan.preprocessing.sources import find_source, splits
+from echogan.preprocessing.sources import find_source
 from tests.data.studies import beating, write_avi, write_study
 
 CINE = get_testdata_file("examples_ybr_color.dcm", download=False)
@@ -47,7 +46,7 @@ def test_what_holds_no_recording_is_refused(tmp_path):
     with pytest.raises(BadInput, match="gone is missing"):
         find_source(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match="empty holds no recording"):
+    with pytest.raises(BadInput, match="empty holds no recording and no picture"):
         find_source(tmp_path / "empty")
     (tmp_path / "a.txt").write_text("no recording")
     with pytest.raises(BadInput, match=r"a\.txt is no recording"):
@@ -55,35 +54,3 @@ def test_what_holds_no_recording_is_refused(tmp_path):
     (tmp_path / "study" / "Videos").mkdir(parents=True)
     with pytest.raises(BadInput, match=r"FileList\.csv is missing"):
         find_source(tmp_path / "study")
-
-
-def names(n):
-    return [f"patient{i:05d}" for i in range(n)]
-
-
-def test_splits_by_hash_are_80_10_10():
-    split, moved = splits(names(5000))
-    shares = [np.mean([s == wanted for s in split.values()]) for wanted in ("TRAIN", "VAL", "TEST")]
-    np.testing.assert_allclose(shares, [0.8, 0.1, 0.1], atol=0.02)
-    assert not moved
-
-
-def test_adding_patients_moves_none_of_those_who_were_there():
-    few, moved = splits(names(60))
-    many, _ = splits(reversed(names(500)))
-    assert not moved and all(many[name] == split for name, split in few.items())
-
-
-@pytest.mark.parametrize("n", range(3, 12))
-def test_no_split_is_empty_from_three_patients_on(n):
-    for start in range(0, 300, n):
-        group = names(300)[start : start + n]
-        if len(group) < 3:
-            continue
-        split, moved = splits(group)
-        assert set(split.values()) == {"TRAIN", "VAL", "TEST"}
-        assert len(moved) <= 2 and all("was moved from" in sentence for sentence in moved)
-
-
-def test_one_or_two_patients_stay_where_their_hash_puts_them():
-    assert all(split == splits(names(60))[0][name] for name, split in splits(names(2))[0].items())

@@ -3,7 +3,8 @@
 import sys
 
 from echogan.cli.app import Device, command
-from echogan.cli.data import extract, phantom
+from echogan.cli.data import extract
+from echogan.cli.phantom import phantom
 from echogan.cli.report import drawn_of
 from echogan.cli.train import train
 from echogan.config import RunFolder, folder, shown

@@ -17,6 +17,7 @@ from echogan.sector import ECHONET
 
 KIND = "EchoNet-Dynamic"
 FILE_LIST = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
+LABELS = ("phantom.json", "manifest.json")  # of folders that hold something else than the published data
 TRACINGS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 
 
@@ -100,9 +101,11 @@ def _drop_impossible_traces(clip):
 
 
 def kind_of(folder, otherwise):
-    """What figures must call the data in `folder`: what its phantom.json says, else `otherwise`."""
-    label = Path(folder) / "phantom.json"
-    return read_json(label).get("kind", otherwise) if label.is_file() else otherwise
+    """What figures must call the data in `folder`: what its phantom.json or manifest.json says, else `otherwise`."""
+    for label in (Path(folder) / name for name in LABELS):
+        if label.is_file():
+            return read_json(label).get("kind", otherwise)
+    return otherwise
 
 
 # ------------------------------------------------------------------------------------------------ tracings
@@ -153,10 +156,10 @@ def _file_list(path):
     table = _table(path, FILE_LIST)
     wrong = table.loc[~table["Split"].isin(SPLITS), "Split"]
     if len(wrong):
-        raise BadInput(f"{path} has Split {wrong.iloc[0]!r}; write {', '.join(SPLITS)} in upper case")
+        raise BadInput(f"{path} has Split {_short(wrong.iloc[0])!r}; write {', '.join(SPLITS)} in upper case")
     twice = table.loc[table["FileName"].duplicated(), "FileName"]
     if len(twice):
-        raise BadInput(f"{path} lists {twice.iloc[0]} twice; keep one row per video")
+        raise BadInput(f"{path} lists {_short(twice.iloc[0])} twice; keep one row per video")
     return table.to_dict("records")
 
 
@@ -173,7 +176,7 @@ def _tracings(path):
     for (name, frame), rows in lines.items():
         if len(rows) < 3:
             raise BadInput(
-                f"{path} traces frame {int(frame)} of {name} with {len(rows)} rows; it needs an axis and two chords"
+                f"{path} traces frame {int(frame)} of {_short(name)} with {len(rows)} rows; it needs an axis and two chords"
             )
         traces.setdefault(name, {})[int(frame)] = points[rows]
     return traces
@@ -188,9 +191,11 @@ def _table(path, columns):
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; give the EchoNet-Dynamic folder that holds it beside Videos/") from error
     except (ValueError, OSError) as error:  # pandas' own errors and a wrong encoding are ValueErrors
-        raise BadInput(f"{path} is not a table ({error}); restore the original file") from error
+        raise BadInput(f"{path} is not a table ({_short(error)}); restore the original file") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the cells too many for names of the rows
+        raise BadInput(f"{path} has rows that are longer than its header; restore the original file")
     if tuple(table.columns) != columns:
-        found = ", ".join(map(str, table.columns))
+        found = _short(", ".join(map(str, table.columns)))
         raise BadInput(f"{path} has the columns {found}; it needs exactly {', '.join(columns)}")
     if not len(table) or table["FileName"].isna().any():
         raise BadInput(
@@ -200,10 +205,18 @@ def _table(path, columns):
         numbers = pd.to_numeric(table[column], errors="coerce")
         wrong = table.loc[numbers.isna() & table[column].notna(), column]
         if len(wrong):
-            raise BadInput(f"{path} has {column} {wrong.iloc[0]!r} in line {wrong.index[0] + 2}; write a number there")
+            raise BadInput(
+                f"{path} has {column} {_short(wrong.iloc[0])!r} in line {wrong.index[0] + 2}; write a number there"
+            )
         table[column] = numbers
     table["FileName"] = table["FileName"].str.replace(r"\.avi$", "", regex=True, case=False)
     return table
+
+
+def _short(text):
+    """What a broken table says, on one line and short enough for a sentence."""
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+    return text if len(text) < 120 else f"{text[:100]} ..."
 
 
 def _recording(root, kind, row, traces):

@@ -1,10 +1,20 @@
-"""Grey pictures on disk: grids and PNG files."""
+"""Grey pictures: grids and PNG files of our own, and PNG or JPEG from anywhere."""
+
+import warnings
+from contextlib import contextmanager
+from io import BytesIO
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from echogan.errors import BadInput
 from echogan.files import atomic
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+MOST_PIXELS = 2**23  # a 4K screen; a header that claims more is a mistake or an attack
+_PNG_DEPTH = 24  # the byte of a PNG's header that holds the bits of a sample
+_COLOUR = 40  # grey levels between the channels: less is the ringing of JPEG
 
 
 def grid(images, columns=None, gap=1):
@@ -35,3 +45,65 @@ def write_png(path, image):
         raise BadInput(f"cannot encode {path} as PNG")
     with atomic(path) as temporary:
         temporary.write_bytes(data.tobytes())
+
+
+# ------------------------------------------------------------------------------------------------ from anywhere
+
+
+def decode(data, name):
+    """The PNG or JPEG in the bytes `data` as grey uint8 (H, W); `name` is what a message calls it.
+
+    Refused are: what is damaged or claims more than `MOST_PIXELS` (seen before a pixel is decoded), 16-bit pictures (no
+    one knows their window), see-through pixels, and colour in more than a hundredth of the pixels (flow, not tissue).
+    """
+    with _readable(name):
+        picture = Image.open(BytesIO(data), formats=("PNG", "JPEG"))
+    if picture.width * picture.height > MOST_PIXELS:
+        raise BadInput(_too_many(name))
+    if picture.format == "PNG" and data[_PNG_DEPTH] == 16:
+        raise BadInput(f"{name} has 16 bits a pixel; save it with 8, at the window you want to see")
+    see_through = "A" in picture.getbands() or "transparency" in picture.info
+    with _readable(name):
+        if picture.mode in ("1", "L") and not see_through:
+            return np.array(picture.convert("L"))
+        pixels = np.array(picture.convert("RGBA"))
+    return _grey(pixels, name)
+
+
+@contextmanager
+def _readable(name):
+    """Turns what a decoder makes of damage, exceptions of every kind, into a `BadInput`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except Image.DecompressionBombError as error:
+        raise BadInput(_too_many(name)) from error
+    except Exception as error:
+        raise BadInput(f"{name} is damaged or no PNG or JPEG; make it again, or remove it") from error
+
+
+def _too_many(name):
+    return f"{name} claims more than {MOST_PIXELS:,} pixels; give pictures of the size of a screen"
+
+
+def _grey(rgba, name):
+    if rgba[..., 3].min() < 255:
+        raise BadInput(f"{name} has see-through pixels; flatten it onto black")
+    colour = np.ptp(rgba[..., :3], axis=-1) > _COLOUR
+    if colour.mean() > 0.01:
+        raise BadInput(f"{name} has colour in {colour.mean():.0%} of its pixels (Doppler?); give a grey-scale picture")
+    return cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)
+
+
+def squared(image, size, interpolation=cv2.INTER_AREA):
+    """`image` in the middle of a black square, resized to `size` pixels."""
+    height, width = image.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.zeros((side, side), image.dtype)
+    square[top : top + height, left : left + width] = image
+    if side == size:
+        return square
+    larger = side < size and interpolation == cv2.INTER_AREA
+    return cv2.resize(square, (size, size), interpolation=cv2.INTER_CUBIC if larger else interpolation)

@@ -1,8 +1,9 @@
-"""One row of metrics.csv: generated images against the frames of one split."""
+"""A reading during training: generated images against frames of VAL, beside what real images reach."""
 
 import numpy as np
 
 from echogan.metrics.histogram import jensen_shannon
+from echogan.metrics.kernel import kernel_distance
 from echogan.metrics.sliced import sliced_wasserstein
 from echogan.metrics.spectrum import spectral_difference
 
@@ -24,13 +25,24 @@ def spread(images, n, seed=0):
 
 
 class Reading:
-    """Measures `n` generated images against frames of VAL, beside the floor: frames of TRAIN against the same."""
+    """Measures `n` generated images against frames of VAL, beside the floor: frames of TRAIN against the same.
 
-    def __init__(self, train, val, n=READINGS):
-        self.reference, self.n = val, n
-        self.floor = distances(train, val, "floor_")
+    With an `encoder` (`encoders.find("lite0")`) there is a kernel distance too, and it chooses the best weights.
+    """
+
+    def __init__(self, train, val, n=READINGS, encoder=None):
+        self.reference, self.n, self.encoder = val, n, encoder
+        self.chosen_by = f"KID_{encoder.name}" if encoder else "SWD"  # lower is better
+        self.features = encoder(val) if encoder else None
+        self.floor = {**distances(train, val, "floor_"), **self._kernel(train, "floor_")}
 
     def row(self, images):
-        """Columns of metrics.csv."""
+        """Columns of metrics.csv, of uint8 images (N, H, W)."""
         counts = {"split": "VAL", "n_real": len(self.reference), "n_fake": len(images)}
-        return {**counts, **distances(images, self.reference), **self.floor}
+        return {**counts, **distances(images, self.reference), **self._kernel(images), **self.floor}
+
+    def _kernel(self, images, prefix=""):
+        if self.encoder is None:
+            return {}
+        value, _ = kernel_distance(self.encoder(images), self.features)
+        return {"encoder": self.encoder.name, f"{prefix}KID_{self.encoder.name}": value}

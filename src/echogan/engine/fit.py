@@ -17,7 +17,7 @@ from echogan.engine import checkpoint, watch
 from echogan.engine.describe import adopt, describe, resolved
 from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
-from echogan.engine.launch import make_deterministic, pick_device, pick_precision
+from echogan.engine.launch import hardware, make_deterministic, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, Table
@@ -50,7 +50,7 @@ def fit(arch, name, frames, settings=None, config=None, experiments=None, callba
     folder = RunFolder.of(arch, name, experiments)
     with joined(settings.device) as device:
         run = Run(arch, name, frames, replace(settings, device=device), config, folder)
-        with alone(folder):
+        with alone(folder), enough_memory(run):
             run.take_up()
             run.train(callback or (lambda progress: None))
     return folder
@@ -69,6 +69,19 @@ def alone(folder):
     except Timeout as error:
         raise BadInput(
             f"{folder.path} is being trained by another program; wait for it, or train under another name"
+        ) from error
+
+
+@contextmanager
+def enough_memory(run):
+    """Say what to do where a batch does not fit on the device."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        parts = run.settings.accumulate
+        raise BadInput(
+            f"a batch of {run.config.batch} in {parts} part{'s' * (parts > 1)} does not fit on {hardware(run.device)}; use "
+            f"--accumulate {2 * parts}, which needs half the memory, or a smaller batch"
         ) from error
 
 
@@ -129,7 +142,9 @@ class Run:
         """One row of losses.csv; a loss that is not a number ends the run before anything is overwritten."""
         losses = self.engine.read()  # waits for the device, so the seconds are true
         self.seconds += time.monotonic() - started
-        row = {**self._when(), **losses}
+        counts = self.engine.clock.count
+        updates = {f"{p.name}_updates": counts.get(p.name, 0) for p in self.model.phases if p.name == p.trains}
+        row = {**self._when(), **losses, **updates}
         if self.first:
             self.losses.add(row)
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
@@ -147,22 +162,26 @@ class Run:
             sheet, row = self.gallery.look(model, kimg)
             self.latest = {**self._when(), **row}
             self.metrics.add(self.latest)
-            if watch.improved(self.metrics.numbers(self.gallery.chosen_by)):
+            if watch.improved(self._readings(self.gallery.chosen_by)):
                 self._export("best", model)
             if moment:
                 self.sheet = sheet
                 write_png(self.folder.sheet(round(kimg)), sheet)
                 self._export(round(kimg), model)
                 checkpoint.thin(self.folder.checkpoints)
-        if watch.collapsed(self.metrics.numbers("variety")):
+        if watch.collapsed(self._readings("variety")):
             raise BadInput(
                 f"{self.folder.path} has collapsed at {self.engine.clock.kimg:g} kimg: the images of its last {watch.PATIENCE} "
                 f"readings vary less than a tenth as much as real ones; {self._kept()}, so train another config"
             )
 
     def _stalled(self):
-        readings = self.metrics.numbers(self.gallery.chosen_by)
-        return watch.stalled(self.metrics.numbers("kimg"), readings, self.settings.patience)
+        return watch.stalled(self._readings("kimg"), self._readings(self.gallery.chosen_by), self.settings.patience)
+
+    def _readings(self, column):
+        """What training read; rows that `echogan evaluate --keep` added choose nothing."""
+        own = [row.get("variety") not in (None, "") for row in self.metrics.rows]
+        return [value for value, read in zip(self.metrics.numbers(column), own) if read]
 
     def _kept(self):
         return (
@@ -190,7 +209,7 @@ class Run:
 
     def take_up(self):
         """Describe a new run on disk, or restore an old one that was made in the same way."""
-        if self.folder.config.is_file():
+        if self.folder.last.is_file():  # before there is one nothing was learnt that another setting could spoil
             self.description = adopt(self.folder.read(), self.description, self.folder.path)
             self.settings = replace(self.settings, row_kimg=self.description["settings"]["row_kimg"])
         wait()  # until every process has seen what was there

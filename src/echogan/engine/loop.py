@@ -114,11 +114,11 @@ class Engine:
         """Rows side by side, the rest averaged; gradients and statistics of all processes in one flat all-reduce."""
         stats = {k: [p[k] for p in parts] for k in parts[0]}
         rows = {k: everyone(interleave([r.of for r in v])) for k, v in stats.items() if isinstance(v[0], Rows)}
-        means = {k: torch.stack(v).mean(0).float() for k, v in stats.items() if k not in rows}
+        means = {k: _full(torch.stack(v).mean(0)) for k, v in stats.items() if k not in rows}
         if world() > 1:
             grads = [p.grad for p in self.groups.get(phase.trains, ()) if p.grad is not None]
             all_mean([*grads, *means.values()])
-        return {**means, **{k: v.float() for k, v in rows.items()}}
+        return {**means, **{k: _full(v) for k, v in rows.items()}}
 
     def step(self, child, scaler=None):
         """One optimiser step at the architecture's present rate."""
@@ -134,16 +134,17 @@ class Engine:
 
     @torch.no_grad()
     def average(self, images):
-        """EMA with half-life `kimg`, shorter at the start; buffers (batch-norm statistics) are copied."""
+        """EMA with half-life `kimg`, shorter at the start; buffers (batch-norm statistics) follow as the weights do."""
         if not self.shadow:
             return
         half_life = min(self.model.ema.kimg * 1000, self.model.ema.rampup * self.clock.images)
         weight = 1 - 0.5 ** (images / max(half_life, 1e-8))
         for name, shadow in self.shadow.items():
-            live = getattr(self.model, name)
-            torch._foreach_lerp_(list(shadow.parameters()), list(live.parameters()), weight)
-            for kept, new in zip(shadow.buffers(), live.buffers()):
-                kept.copy_(new)
+            live, kept = getattr(self.model, name).state_dict(), shadow.state_dict()
+            real = [key for key, value in kept.items() if value.is_floating_point()]
+            torch._foreach_lerp_([kept[key] for key in real], [live[key] for key in real], weight)
+            for key in kept.keys() - set(real):
+                kept[key].copy_(live[key])
 
     # -------------------------------------------------------------------------------------------- statistics
 
@@ -219,3 +220,8 @@ class Engine:
 
 def _detached(value):
     return Rows(value.of.detach()) if isinstance(value, Rows) else value.detach()
+
+
+def _full(value):
+    """At least fp32: what autocast made would not mix with the state it goes into."""
+    return value if value.dtype == torch.float64 else value.float()

@@ -37,18 +37,19 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """(B, 1, resolution, resolution) -> (B,) scores, one per image, unbounded.
 
-    `norm` is "batch" (as the original study had it), "none", or "spectral" (Miyato 2018).
+    `norm` is "batch" (as the original study had it), "none", or "spectral" (Miyato 2018). Where nothing rescales the
+    activations they must keep their size by themselves: at DCGAN's 0.02 they, and the scores' slope, fade layer by layer.
     """
 
     def __init__(self, resolution, width, norm="none"):
         super().__init__()
-        wrap = spectral_norm if norm == "spectral" else (lambda layer: layer)
+        wrap, bias = (spectral_norm if norm == "spectral" else (lambda layer: layer)), norm != "batch"
         widths = [width * 2**i for i in range(steps_to(resolution))]
-        layers = [wrap(nn.Conv2d(1, width, 4, 2, 1, bias=False)), nn.LeakyReLU(0.2, True)]
+        layers = [wrap(nn.Conv2d(1, width, 4, 2, 1, bias=bias)), nn.LeakyReLU(0.2, True)]
         for a, b in zip(widths, widths[1:]):
-            layers += [wrap(nn.Conv2d(a, b, 4, 2, 1, bias=False)), *_after(b, norm, nn.LeakyReLU(0.2, True))]
-        layers += [wrap(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False))]
-        self.net = nn.Sequential(*layers).apply(dcgan_init)
+            layers += [wrap(nn.Conv2d(a, b, 4, 2, 1, bias=bias)), *_after(b, norm, nn.LeakyReLU(0.2, True))]
+        layers += [wrap(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False))]  # a score's level means nothing
+        self.net = nn.Sequential(*layers).apply(he_init if norm == "none" else dcgan_init)
 
     def forward(self, x):
         """(B, 1, H, W) -> (B,)."""
@@ -60,9 +61,17 @@ def _after(channels, norm, activation):
 
 
 def dcgan_init(module):
-    """Convolutions N(0, 0.02), batch-norm gains N(1, 0.02) (Radford 2016, section 4)."""
+    """Convolutions N(0, 0.02), batch-norm gains N(1, 0.02), biases 0 (Radford 2016, section 4)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        for weight in module.parameters():  # the one they have, under spectral norm too
-            nn.init.normal_(weight, 0.0, 0.02)
+        for parameter in module.parameters():  # under spectral norm the weight has another name
+            nn.init.normal_(parameter, 0.0, 0.02) if parameter.ndim > 1 else nn.init.zeros_(parameter)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def he_init(module):
+    """Convolutions before LeakyReLU(0.2): N(0, 2 / (1.04 fan_in)), so that activations keep their size (He 2015, eq. 14)."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, 0.2)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

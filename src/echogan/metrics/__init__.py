@@ -1,1 +1,1 @@
-"""How far generated images are from real ones. Every function takes uint8 images (N, H, W) and returns plain numbers."""
+"""How far generated images are from real ones: of pixels, uint8 (N, H, W), or of an encoder's features, (N, d)."""

@@ -1,6 +1,9 @@
 """Sliced Wasserstein distance between two sets of images."""
 
 import numpy as np
+import torch
+
+from echogan.metrics.pictures import blocks, pair
 
 
 def sliced_wasserstein(images, reference, projections=512, seed=0):
@@ -13,11 +16,21 @@ def sliced_wasserstein(images, reference, projections=512, seed=0):
     (M, H, W), may differ in size: both quantile functions are read at max(N, M) levels. Small sets have a positive
     floor; give it beside the number (the same distance between two sets of real images of the same sizes).
     """
-    theta = directions(images[0].size, projections, seed)
-    a, b = (np.sort(s.reshape(len(s), -1).astype(np.float32) @ theta, axis=0) for s in (images, reference))
-    levels = (np.arange(max(len(a), len(b))) + 0.5) / max(len(a), len(b))
-    difference = _quantiles(a, levels) - _quantiles(b, levels)
-    return float(np.sqrt(np.mean(difference.astype(np.float64) ** 2)))
+    return between(*(shadows(s, projections, seed) for s in pair(images, reference)))
+
+
+def shadows(images, projections=512, seed=0):
+    """Every image on every direction, float32 (N, projections)."""
+    theta = torch.from_numpy(directions(images[0].numel(), projections, seed)).to(images.device)
+    return torch.cat([block.flatten(1).float() @ theta for block in blocks(images)])
+
+
+def between(a, b):
+    """The distance of two sets of shadows, (N, projections) and (M, projections)."""
+    a, b = a.sort(0).values, b.sort(0).values
+    n = max(len(a), len(b))
+    levels = (torch.arange(n, device=a.device) + 0.5) / n
+    return float((_quantiles(a, levels) - _quantiles(b, levels)).double().square().mean().sqrt())
 
 
 def directions(pixels, n, seed):
@@ -28,4 +41,4 @@ def directions(pixels, n, seed):
 
 def _quantiles(ordered, levels):
     """The empirical quantile function of sorted columns (N, P) at `levels`."""
-    return ordered[np.minimum((levels * len(ordered)).astype(int), len(ordered) - 1)]
+    return ordered[(levels.double() * len(ordered)).long().clamp(max=len(ordered) - 1)]

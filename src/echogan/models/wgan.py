@@ -35,6 +35,7 @@ class Config:
     width: int = 64
     critic_width: int = 64
     latent: int = 100
+    generator_norm: str = "batch"  # batch | none
     kind: str = "adam"
     lr: float = 5e-4
     batch: int = 16
@@ -56,23 +57,8 @@ class Config:
 
 
 def _study(weight, width=64, batch=20, unknown=""):
-    return Config(
-        "clip",
-        weight,
-        1,
-        5,
-        True,
-        "batch",
-        width,
-        width,
-        100,
-        "rmsprop",
-        5e-5,
-        batch,
-        0.0,
-        published=True,
-        unknown=unknown,
-    )
+    old = dict(kind="rmsprop", lr=5e-5, batch=batch, ema_kimg=0.0)
+    return Config("clip", weight, 1, 5, True, "batch", width, width, **old, published=True, unknown=unknown)
 
 
 # fmt: off
@@ -88,7 +74,8 @@ CONFIGS = {
     # ours         bound     weight every steps warmup norm        width critic
     "gp":       Config("gp",       10.0, 1, 2, False, "none",        64,    64),
     "lp":       Config("lp",       10.0, 1, 2, False, "none",        64,    64),
-    "r1":       Config("r1",       10.0, 4, 1, False, "none",        64,    64),
+    "nobn":     Config("gp",       10.0, 1, 2, False, "none",        64,    64, generator_norm="none", lr=1e-3),
+    "r1":       Config("r1",       10.0, 4, 1, False, "none",        64,    64, lr=1e-3),
     "spectral": Config("spectral",  0.0, 1, 2, False, "spectral",    64,    64),
     "demo":     Config("gp",       10.0, 1, 2, False, "none",        16,    16, lr=1e-3, ema_kimg=1.0, resolution=64),
 }
@@ -101,7 +88,7 @@ class WGAN(Architecture):
     def __init__(self, config):
         super().__init__()
         self.config = c = config
-        self.G = Generator(c.resolution, c.latent, c.width)
+        self.G = Generator(c.resolution, c.latent, c.width, c.generator_norm)
         self.D = Critic(c.resolution, c.critic_width, c.norm)
         betas = (0.0, 0.99)  # RMSprop's smoothing is the second
         self.optim = {child: Optim(c.lr, betas, c.kind) for child in ("G", "D")}
@@ -114,17 +101,24 @@ class WGAN(Architecture):
             "r1": [Phase("penalty", "D", self.penalty_on_real, **lazy)],
             "spectral": [],
         }[c.bound]
-        self.phases = (*bound, Phase("D", "D", self.critic), Phase("G", "G", self.generator))
+        self.critic_phases = (*bound, Phase("D", "D", self.critic))
+        self.phases = (*self.critic_phases, Phase("G", "G", self.generator))
 
     def schedule(self, clock):
         """Bound the critic, train it, and every `critic_steps` ticks the generator."""
-        for p in self.phases[:-1]:
-            if clock.tick % p.every == 0:
-                yield p.name
+        yield from self.critic_turn(clock)
         steps, done = self.config.critic_steps, clock.count.get("G", 0)
         long = self.config.warmup and (done < 25 or done % 500 == 0)
         if clock.since("G") >= (100 if long else steps):
             yield "G"
+
+    def critic_turn(self, clock):
+        """One update of the critic, its bound before it where that is due; returns the update's statistics."""
+        stats = {}
+        for p in self.critic_phases:
+            if clock.count.get("D", 0) % p.every == 0:
+                stats = yield p.name
+        return stats
 
     def fake(self, batch):
         """Generated images, (B, 1, H, W)."""

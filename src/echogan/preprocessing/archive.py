@@ -1,81 +1,144 @@
-"""ZIP archives: a study that is read without unpacking it, and sets of frames packed for the way to another machine."""
+"""ZIP archives: a study read without unpacking it, frames packed for another machine, data sets for StyleGAN2-ADA."""
 
+import json
 import zipfile
-import zlib
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import cv2
 
 from echogan.data.echonet import open_study, read_recording
+from echogan.data.stills import DATASET, INDEX, LABELS, MANIFEST, list_stills
+from echogan.data.tree import Archive
 from echogan.errors import BadInput
 from echogan.files import atomic, atomic_folder
 from echogan.preprocessing.jobs import Job, Source
 
 TABLES = ("FileList.csv", "VolumeTracings.csv", "phantom.json")
+CARD = "data_card.md"
 
 
-def zipped_study(archive):
+# ------------------------------------------------------------------------------------------------ studies
+
+
+def is_study(names):
+    """Whether these names are those of a study in EchoNet-Dynamic's layout."""
+    return any(PurePosixPath(name).name == TABLES[0] for name in names)
+
+
+def zipped_study(path):
     """The `Source` of a ZIP in EchoNet-Dynamic's layout; each job unpacks its own video, for as long as it is read."""
-    names = [name for name in _opened(archive).namelist() if "__MACOSX" not in name and not name.endswith("/")]
-    members = {Path(name).name: name for name in names}
+    tree = Archive(path)
+    members = {PurePosixPath(name).name: name for name in tree.names()}
     with TemporaryDirectory() as scratch:
         (Path(scratch) / "Videos").mkdir()
         for name, member in members.items():
             if name.endswith(".avi"):
                 (Path(scratch) / "Videos" / name).touch()  # that it is there is all the tables' reader asks
             elif name in TABLES:
-                (Path(scratch) / name).write_bytes(_opened(archive).read(member))
+                with tree.local(member) as table:
+                    (Path(scratch) / name).write_bytes(table.read_bytes())
         try:
             study = open_study(scratch)
         except BadInput as error:
-            raise BadInput(str(error).replace(scratch, str(archive))) from error
-    read = {name: partial(_read, archive, members[r.path.name], r) for name, r in study.recordings.items()}
-    jobs = [Job(name, r.split, read[name]) for name, r in study.recordings.items()]
+            raise BadInput(str(error).replace(scratch, str(path))) from error
+    jobs = [
+        Job(name, r.split, partial(_read, tree, members[r.path.name], r), partial(tree.digest, members[r.path.name]))
+        for name, r in study.recordings.items()
+    ]
     skipped = [(name, f"{name}.avi is missing in the ZIP; download it again") for name in study.missing]
-    return Source(Path(archive), study.kind, jobs, skipped=skipped, warnings=study.warnings)
+    tables = "".join(tree.digest(members[table]) for table in TABLES if table in members)
+    return Source(
+        Path(path), study.kind, jobs, TABLES[0], tables=tables, skipped=skipped, warnings=study.warnings
+    )  # fmt: skip
 
 
-def holds_frames(archive):
-    """Whether the ZIP is a packed set of frames."""
-    return "manifest.json" in _opened(archive).namelist()
-
-
-def unpack(archive, folder):
-    """Unpack a ZIP of frames into the new folder."""
-    with atomic_folder(folder) as temporary:
-        _opened(archive).extractall(temporary)
-
-
-def pack(frames, archive):
-    """Write a `FrameSet` to the new ZIP `archive`, as `unpack` reads it; one that is there is never replaced."""
-    from echogan.data.frames import save_index  # brings pandas, which the processes that decode never need
-
-    if Path(archive).exists():
-        raise BadInput(f"{archive} exists and is left as it is; choose another name")
-    with atomic(archive) as temporary, zipfile.ZipFile(temporary, "w") as opened, TemporaryDirectory() as scratch:
-        save_index(scratch, frames.index, frames.manifest)
-        for table in ("manifest.json", "index.csv"):
-            opened.write(Path(scratch) / table, table)
-        for name, image in zip(frames.index["file"], frames.images):
-            opened.writestr(f"images/{name}", cv2.imencode(".png", image)[1].tobytes())  # PNGs do not shrink further
-
-
-def _read(archive, member, recording):
-    with TemporaryDirectory() as scratch:
-        video = Path(scratch) / recording.path.name
-        try:
-            video.write_bytes(_opened(archive).read(member))
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise BadInput(f"{member} in {archive} cannot be unpacked ({error}); download the ZIP again") from error
+def _read(tree, member, recording):
+    with tree.local(member) as video:
         return read_recording(replace(recording, path=video))
 
 
-@lru_cache(maxsize=1)  # 10,000 members: a process reads the directory once, not once for every video
-def _opened(archive):
-    try:
-        return zipfile.ZipFile(archive)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{archive} is not a readable ZIP ({error}); give another, or download it again") from error
+# ------------------------------------------------------------------------------------------------ sets of frames
+
+
+def holds_frames(path):
+    """Whether the ZIP is a packed set of frames, with images under their own names."""
+    names = Archive(path).names()
+    return MANIFEST in names and INDEX in names and DATASET not in names
+
+
+def unpack(path, folder):
+    """Unpack a ZIP of frames, as `pack` or any archiver makes it, into the new folder."""
+    tree = Archive(path)
+    list_stills(tree)  # refuses tables that are broken or name what is not there
+    kept = [name for name in tree.names() if _is_of_frames(name)]
+    with atomic_folder(folder) as temporary:
+        for name in kept:
+            (temporary / name).parent.mkdir(exist_ok=True)
+            (temporary / name).write_bytes(tree.read(name))
+
+
+def _is_of_frames(name):
+    above, slash, file = name.rpartition("/")
+    return above in ("images", "masks") if slash else file in (INDEX, MANIFEST, LABELS, CARD)
+
+
+def pack(frames, path):
+    """Write a `FrameSet` to the new ZIP `path`, as `unpack` reads it; one that is there is never replaced."""
+    with _new_zip(path) as opened:
+        _add_tables(opened, frames)
+        for kind, pictures in (("images", frames.images), ("masks", frames.masks)):
+            for name, picture in zip(frames.index["file"], pictures if pictures is not None else ()):
+                _add(opened, f"{kind}/{name}", _png(picture))
+
+
+def write_dataset(frames, path, condition=None):
+    """Write a `FrameSet` to the new ZIP `path` as StyleGAN2-ADA's own tool packs a data set; returns the class names.
+
+    Stored, not deflated; `00000/img00000000.png` and so on, grey; `dataset.json` lists [name, class] for the classes
+    of `condition` (as in `FrameSet.classes`), null without one. The tables of the frames are in it too, so that
+    EchoGAN reads back patients and splits; the official loader looks at pictures and `dataset.json` alone.
+    """
+    if frames.size & (frames.size - 1):
+        raise BadInput(
+            f"StyleGAN2-ADA needs sides of a power of two, not {frames.size}; extract at 64, 128 or 256 pixels"
+        )
+    names, codes = frames.classes(condition) if condition else ((), [None] * len(frames))
+    files = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(frames))]
+    labels = [[file, int(code)] for file, code in zip(files, codes)] if condition else None
+    with _new_zip(path) as opened:
+        for file, picture in zip(files, frames.images):
+            _add(opened, file, _png(picture))
+        said = {"labels": labels, "condition": condition, "classes": list(names)}
+        _add(opened, DATASET, json.dumps(said).encode())
+        _add_tables(opened, replace(frames, masks=None, labels=None))
+    return names
+
+
+@contextmanager
+def _new_zip(path):
+    """A ZIP that is there whole or not at all; PNGs do not shrink further, so everything is stored."""
+    if Path(path).exists():
+        raise BadInput(f"{path} exists and is left as it is; choose another name")
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as opened:
+        yield opened
+
+
+def _add_tables(opened, frames):
+    from echogan.data.frames import save_index  # brings pandas, which the processes that decode never need
+
+    with TemporaryDirectory() as scratch:
+        save_index(scratch, frames.index, frames.manifest, frames.labels)
+        for table in sorted(Path(scratch).iterdir()):
+            _add(opened, table.name, table.read_bytes())
+
+
+def _add(opened, name, data):
+    opened.writestr(zipfile.ZipInfo(name), data)  # without a time of its own: equal frames give equal archives
+
+
+def _png(picture):
+    return cv2.imencode(".png", picture)[1].tobytes()

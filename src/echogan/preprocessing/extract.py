@@ -1,44 +1,48 @@
-"""Recordings in, a `FrameSet` folder out: the pipeline of the original study without its faults.
+"""Recordings or pictures in, a `FrameSet` folder out: the pipeline of the original study without its faults.
 
 Each recording is decoded once, in one of several processes, and its images go straight to disk, so memory does not
-grow with the number of recordings. A recording that cannot be used is skipped and named; a disk that cannot be
-written ends the run and leaves nothing behind.
+grow with the number of recordings. A recording that cannot be used is skipped and named. Work that was interrupted, by
+whatever means, goes on where it stopped when the same call is made again (`journal`), with the same result.
 """
 
-import multiprocessing
-import os
+import hashlib
+import json
 import platform
-import signal
-from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 import echogan
+from echogan.data.images import squared
 from echogan.errors import BadInput, nearest
-from echogan.files import atomic_folder
-from echogan.preprocessing import phase, selection
+from echogan.preprocessing import phase, selection, summary
 from echogan.preprocessing.align import onto_echonet
+from echogan.preprocessing.journal import Journal, Shard
 from echogan.preprocessing.normalise import check_size, normalise
 from echogan.preprocessing.sources import find_source
+from echogan.preprocessing.workers import mapped, processes
 
 METHODS = ("traced", "counted")
-_PER_PROCESS = 16  # recordings that repay starting one more process
+VERSIONS = {
+    "echogan": echogan.__version__,
+    "python": platform.python_version(),
+    "numpy": np.__version__,
+    "opencv": cv2.__version__,
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What happens to each recording: image size, how phases are found, smoothing, all frames or four."""
+    """What happens to each recording: image size, how phases are found, smoothing, which frames, and the split's seed."""
 
     size: int = 128
     phases: str = "traced"
     bilateral: bool = False
-    every: bool = False
+    frames_per_clip: str = "4"
+    seed: int = 0
 
 
 @dataclass
@@ -46,7 +50,8 @@ class Outcome:
     """What one recording gave: rows of index.csv, how its phases were found, or why it was skipped."""
 
     name: str
-    rows: list = field(default_factory=list)
+    rows: list = field(default_factory=list)  # dicts: columns of index.csv, and the "hash" of the image
+    digest: str = ""  # of the bytes it was read from
     method: str | None = None
     apart: tuple = ()  # frames between the counted and the traced (systole, diastole)
     warnings: list = field(default_factory=list)
@@ -54,168 +59,135 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a run did; `skipped` pairs (recording, reason), `agreement` as in `phase.agreement`, or None."""
+class Part:
+    """A shard that is done while others are not: `waiting` recordings are theirs, 0 while one of them finishes."""
 
-    folder: Path
-    kind: str
-    recordings: int
-    images: int
-    duplicates: int
-    skipped: list
-    warnings: list
-    agreement: dict | None
-
-    @property
-    def problems(self):
-        """What a user should read at the end: every skipped recording with its reason, then the warnings."""
-        return [f"skipped {name}: {reason}" for name, reason in self.skipped] + self.warnings
+    shard: Shard
+    waiting: int
 
 
-def extract(source, out, size=128, phases="traced", bilateral=False, workers=None, callback=None):
+def extract(
+    source, out, size=128, phases="traced", bilateral=False, frames_per_clip=None, seed=0, shard=None, workers=None,
+    callback=None,
+):  # fmt: skip
     """Extract `source` into the FrameSet folder `out` and return a `Summary`.
 
-    source: an EchoNet-Dynamic folder or ZIP, a DICOM, a video, or a folder of DICOMs and videos. Of each recording the
-    first, systolic, diastolic and last frame are kept; of a single file all frames, as TRAIN.
+    source: an EchoNet-Dynamic folder or ZIP, a DICOM, a video, HC18, or a folder or ZIP of recordings or of pictures.
+    Pictures keep their content, in the middle of a black square; recordings get the sector mask.
     size: pixels, one of `normalise.SIZES`. phases: "traced" takes the traced frames and counts where there are none,
-    "counted" counts white pixels everywhere. workers: processes (a script that asks for more than one needs the usual
+    "counted" counts white pixels everywhere. frames_per_clip: "1" (diastole), "4" (first, systole, diastole, last) or
+    "all"; by default 4, and all of a single file, which is then TRAIN. seed: of the splits of a source without any.
+    shard: the `Shard` to do; the call that finds every other shard done merges all and returns the `Summary`, the
+    others a `Part`. workers: processes (a script that asks for more than one needs the usual
     `if __name__ == "__main__"`); None chooses. callback(done, total) follows the run.
     """
-    if phases not in METHODS:
-        raise BadInput(f"phases {phases!r} is unknown{nearest(phases, METHODS)}")
-    found = find_source(source)
-    settings = Settings(check_size(size), phases, bilateral, every=found.single)
-    with atomic_folder(out) as folder:
-        (folder / "images").mkdir()
-        outcomes = _run(found, settings, folder / "images", workers, callback)
-        summary = _summary(out, found, settings, outcomes)
-        _save(folder, found, settings, outcomes, summary)
-    return summary
+    for value, known, what in (
+        (phases, METHODS, "phases"),
+        (frames_per_clip or "4", tuple(selection.KEPT), "frames_per_clip"),
+    ):
+        if value not in known:
+            raise BadInput(f"{what} {value!r} is unknown{nearest(value, known)}")
+    check_size(size)
+    found, journal, shard = find_source(source, seed), Journal(Path(out)), shard or Shard()
+    settings = Settings(size, phases, bilateral, frames_per_clip or ("all" if found.single else "4"), seed)
+    try:
+        journal.begin(_plan(found, settings), masks=bool(found.labels))
+        _work(found, settings, journal, shard, workers, callback)
+        return _finish(found, settings, journal, shard)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {out}: {error.strerror or error}; free some space, then the same command goes on from here"
+        ) from error
 
 
 def extract_one(job, settings, folder):
-    """Decode one recording and write its images into `folder`."""
+    """Decode one recording and write its images, and masks where it has any, below `folder`."""
     try:
-        clip = job.read()
-        frames = onto_echonet(clip, settings.size)
+        digest, clip = job.digest(), job.read()
+        frames = clip.frames if job.still else onto_echonet(clip, settings.size)
     except BadInput as error:
         return Outcome(job.name, skipped=str(error))
-    count, traced = phase.counted(frames), phase.traced(clip)
-    used = traced if traced and settings.phases == "traced" else count
-    picks = (selection.every if settings.every else selection.four)(len(frames), used)
-    files = selection.names(job.name, picks)
-    for pick, file in zip(picks, files):
-        _write(folder / file, normalise(frames[pick.frame], settings.size, settings.bilateral))
-    return Outcome(
-        job.name, _rows(job, clip, picks, files, selection.duplicates(frames, picks)), used.method,
-        phase.distances(count, traced) if traced else (), clip.warnings,
-    )  # fmt: skip
+    if job.still:
+        row = _write(folder, f"{job.name}.png", squared(frames[0], settings.size))
+        if clip.masks:
+            mask = squared(clip.masks[0], settings.size, cv2.INTER_NEAREST_EXACT)
+            _write(folder, f"{job.name}.png", mask, "masks")
+        return Outcome(job.name, [{**_known(job, clip), **row}], digest, warnings=clip.warnings)
+    return _recording(job, clip, frames, digest, settings, folder)
 
 
-def _rows(job, clip, picks, files, earlier):
-    return [
-        (file, job.name, job.name, job.split, clip.view, pick.phase, pick.frame, clip.ef, None,
-         None if first is None else files[first])
-        for pick, file, first in zip(picks, files, earlier)
-    ]  # fmt: skip
+def _recording(job, clip, frames, digest, settings, folder):
+    used, counted, traced = phase.choose(clip, frames, settings.phases)
+    picks = selection.KEPT[settings.frames_per_clip](len(frames), used)
+    rows = [
+        {
+            **_known(job, clip),
+            "phase": pick.phase,
+            "frame": pick.frame,
+            **_write(folder, file, normalise(frames[pick.frame], settings.size, settings.bilateral)),
+        }
+        for pick, file in zip(picks, selection.names(job.name, picks))
+    ]
+    apart = phase.distances(counted, traced) if traced else ()
+    return Outcome(job.name, rows, digest, used.method, apart, clip.warnings)
 
 
-def _write(path, image):
-    path.write_bytes(cv2.imencode(".png", image)[1])
+def _known(job, clip):
+    """The columns of index.csv that are the same for all frames of a recording."""
+    known = {
+        "video": job.name,
+        "patient": job.patient or job.name,
+        "split": job.split,
+        "view": clip.view,
+        "EF": clip.ef,
+    }
+    return {key: value for key, value in {**known, **job.known}.items() if value is not None}
+
+
+def _write(folder, file, image, kind="images"):
+    (folder / kind / file).write_bytes(cv2.imencode(".png", image)[1])
+    return {"file": file, "hash": hashlib.blake2b(image, digest_size=8).hexdigest()}
 
 
 # ------------------------------------------------------------------------------------------------ many recordings
 
 
-def _run(found, settings, folder, workers, callback):
-    total, outcomes = len(found.jobs), []
-    with _mapped(workers or _processes(total)) as mapped:
-        for outcome in mapped(extract_one, found.jobs, [settings] * total, [folder] * total):
-            outcomes.append(outcome)
-            if callback:
-                callback(len(outcomes), total)
-    skipped = [o for o in outcomes if o.skipped]
-    if len(skipped) == total:
-        first = skipped[0].skipped
-        raise BadInput(
-            first if total == 1 else f"none of the {total} recordings of {found.root} can be used; first: {first}"
-        )
-    return outcomes
-
-
-def _processes(total):
-    return max(1, min(os.cpu_count() or 1, total // _PER_PROCESS))
-
-
-@contextmanager
-def _mapped(workers):
-    """`map` over `workers` processes; results come in order, and an error cancels what has not begun."""
-    if workers == 1:
-        yield map
-        return
-    # spawn: a forked copy of a process that holds threads (torch, OpenCV) may deadlock.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(workers, context, initializer=_start_process) as pool:
-            yield lambda *args: pool.map(*args, chunksize=4)
-    except BrokenProcessPool as error:
-        reason = "out of memory, or a script without `if __name__ == '__main__':`"
-        raise BadInput(f"a worker process died ({reason}); use workers=1, or fewer workers") from error
-
-
-def _start_process():
-    """One OpenCV thread per process, and an interrupt is the parent's to handle."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-# ------------------------------------------------------------------------------------------------ what is said of it
-
-
-def _summary(out, found, settings, outcomes):
-    root = found.root.parent if found.single else found.root
-    skipped = found.skipped + [(o.name, o.skipped) for o in outcomes if o.skipped]
-    used = [o for o in outcomes if not o.skipped]
-    rows = [row for o in used for row in o.rows]
-    warnings = found.warnings + [sentence for o in used for sentence in o.warnings]
-    untraced = sum(o.method == "counted" for o in used)
-    if settings.phases == "traced" and untraced:
-        warnings.append(f"{untraced} of {len(used)} recordings have no usable tracings; their phases were counted")
-    return Summary(
-        folder=Path(out),
-        kind=found.kind,
-        recordings=len(used),
-        images=len(rows),
-        duplicates=sum(row[-1] is not None for row in rows),
-        skipped=[(name, reason.replace(f"{root}{os.sep}", "")) for name, reason in skipped],  # no absolute path
-        warnings=warnings,
-        agreement=phase.agreement([o.apart for o in used if o.apart]),
-    )
-
-
-def _save(folder, found, settings, outcomes, summary):
-    # pandas comes with this module; the processes that decode never need it.
-    from echogan.data.frames import save_index
-
-    manifest = {
-        "kind": found.kind,
+def _plan(found, settings):
+    """What must be equal for interrupted work to go on, and for parts to be of one whole."""
+    listed = "\n".join([found.tables, *(f"{job.name}\t{job.split}" for job in found.jobs)])
+    return {
         "source": found.root.resolve().name,
-        "recordings": summary.recordings,
-        "images": summary.images,
-        "duplicates": summary.duplicates,
-        "size": settings.size,
-        "mask": "triangle united with half an ellipse (echogan.sector.study_mask)",
-        "bilateral": settings.bilateral,
-        "phases": settings.phases,
-        "phases_found": dict(Counter(o.method for o in outcomes if o.method)),
-        "counting_against_tracings": summary.agreement,
-        "skipped": [{"recording": name, "reason": reason} for name, reason in summary.skipped],
-        "warnings": summary.warnings,
-        "versions": {
-            "echogan": echogan.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-        },
+        "kind": found.kind,
+        "tables and names": hashlib.sha256(listed.encode()).hexdigest()[:16],
+        **asdict(settings),
+        **VERSIONS,
     }
-    save_index(folder, [row for o in outcomes for row in o.rows], manifest)
+
+
+def _work(found, settings, journal, shard, workers, callback):
+    part, done = shard.part(found.jobs), journal.done()
+    jobs = [job for job in part if job.name not in done]
+    tell = callback or (lambda done, total: None)
+    if len(jobs) < len(part):
+        tell(len(part) - len(jobs), len(part))
+    with mapped(workers or processes(len(jobs), found.unit)) as run, journal.writer(shard) as lines:
+        work = partial(extract_one, settings=settings, folder=journal.frames)
+        for number, outcome in enumerate(run(work, jobs), len(part) - len(jobs) + 1):
+            lines.write(json.dumps(vars(outcome)) + "\n")
+            tell(number, len(part))
+
+
+def _finish(found, settings, journal, shard):
+    """Merge what all parts have done, once every recording is."""
+    done = journal.done()
+    waiting = sum(job.name not in done for job in found.jobs)
+    if waiting:
+        return Part(shard, waiting)
+    outcomes = [Outcome(**done[job.name]) for job in found.jobs]
+    try:
+        whole = summary.summarise(journal.out, found, settings, outcomes)
+    except BadInput:  # nothing to go on with: the source has to change
+        journal.discard()
+        raise
+    write = partial(summary.save, found=found, settings=settings, outcomes=outcomes, whole=whole, versions=VERSIONS)
+    return whole if journal.finish(write) else Part(shard, 0)

@@ -41,6 +41,12 @@ def traced(clip):
     return None if None in (clip.es, clip.ed) else Phases(clip.es, clip.ed, "traced")
 
 
+def choose(clip, frames, method):
+    """(the phases that `method` ("traced" or "counted") takes, the counted ones, the traced ones or None)."""
+    found, known = counted(frames), traced(clip)
+    return (known if known and method == "traced" else found), found, known
+
+
 def distances(one, other):
     """Frames between two findings of the same recording: (systole, diastole)."""
     return abs(one.systole - other.systole), abs(one.diastole - other.diastole)

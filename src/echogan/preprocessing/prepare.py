@@ -9,13 +9,14 @@ from echogan.data.phantom.study import write_echonet
 from echogan.errors import BadInput
 from echogan.preprocessing.archive import holds_frames, unpack
 from echogan.preprocessing.extract import extract
+from echogan.preprocessing.inspect import is_frames
 
 
 def prepare(data="phantom", patients=240, seed=0, size=128, callback=None):
     """The frames of `data`, made first where they are not there yet (kept in the data folder for the next time).
 
-    data: "phantom" (a synthetic study of so many patients); a folder of frames or their ZIP; or recordings: an
-    EchoNet-Dynamic folder or ZIP (never unpacked as a whole), a DICOM, a video, or a folder of them.
+    data: "phantom" (a synthetic study of so many patients); a folder of frames or their ZIP; an EchoNet-Dynamic folder
+    or ZIP (never unpacked as a whole), a DICOM, a video, pictures, or a folder or ZIP of them; HC18 (folder or .npz).
     `callback(step, done, total)` follows the work.
     """
     tell = callback or (lambda step, done, total: None)
@@ -24,7 +25,7 @@ def prepare(data="phantom", patients=240, seed=0, size=128, callback=None):
         if not (study / "FileList.csv").is_file():
             write_echonet(study, patients, seed, callback=partial(tell, "phantom"))
         return load_frames(_extracted(study, size, tell))
-    if (Path(data) / "manifest.json").is_file():
+    if is_frames(data):
         return load_frames(data)
     if not Path(data).exists():
         raise BadInput(f'{data} does not exist; use "phantom", a folder of frames, or recordings')

@@ -18,24 +18,21 @@ def four(count, phases):
     return [Pick(order, phase, frame) for order, (phase, frame) in enumerate(kept.items())]
 
 
+def one(count, phases):
+    """End diastole alone."""
+    return [Pick(0, "diastole", phases.diastole)]
+
+
 def every(count, phases):
     """All `count` frames in time; systole and diastole are named, the rest are "other"."""
     named = {phases.diastole: "diastole", phases.systole: "systole"}
     return [Pick(frame, named.get(frame, "other"), frame) for frame in range(count)]
 
 
+KEPT = {"1": one, "4": four, "all": every}  # by frames per clip
+
+
 def names(video, picks):
     """`<video>_f0.png` and so on, with leading zeros beyond ten frames so that names sort in time."""
     digits = len(str(len(picks) - 1))
     return [f"{video}_f{pick.order:0{digits}d}.png" for pick in picks]
-
-
-def duplicates(frames, picks):
-    """For each pick the position of the first pick with the same pixels, None for the first itself.
-
-    In the original study 10.9 % of the recordings gave fewer than four distinct frames (an extreme of the count at
-    the clip's border), so a model saw them twice.
-    """
-    first = {}
-    places = [first.setdefault(frames[pick.frame].tobytes(), place) for place, pick in enumerate(picks)]
-    return [None if earlier == place else earlier for place, earlier in enumerate(places)]

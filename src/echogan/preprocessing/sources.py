@@ -1,35 +1,50 @@
-"""What there is to extract, as a list of jobs: an EchoNet-Dynamic folder or ZIP, one recording, or a folder of them."""
+"""What there is to extract, as a list of jobs: a study, one recording, a folder or ZIP of recordings or of pictures."""
 
 import hashlib
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
-from echogan.data.clip import SPLITS
-from echogan.data.dicom import is_dicom, read_dicom
+from echogan.data import hc18, stills
 from echogan.data.echonet import kind_of, open_study, read_recording
+from echogan.data.tree import Folder, open_tree
 from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
 from echogan.errors import BadInput
-from echogan.preprocessing.archive import zipped_study
+from echogan.preprocessing import archive
 from echogan.preprocessing.jobs import Job, Source
+from echogan.preprocessing.splits import SHARES, check_patients, patients_of, seeded
 
 KIND = "ultrasound recordings"
-_TRAIN, _VAL = 0.8, 0.9  # where the hash of a patient leaves TRAIN, and VAL
+WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
+_DICOM_HEAD = 132  # bytes up to its mark
+_DICOM_TAGS = 2**16  # bytes that hold the patient's tags
 
 
-def find_source(path):
-    """Recognise what `path` is; nothing is decoded yet."""
+def find_source(path, seed=0):
+    """Recognise what `path` is; nothing is decoded yet. `seed` draws the splits of a source that has none."""
     path = Path(path)
     if not path.exists():
-        raise BadInput(
-            f"{path} is missing; give an EchoNet-Dynamic folder or ZIP, a DICOM, a video, or a folder of them"
-        )
-    if path.suffix.lower() == ".zip":
-        return zipped_study(path)
-    if path.is_file():
+        raise BadInput(f"{path} is missing; give {WANTED}")
+    if path.suffix.lower() == ".npz":
+        return _hc18(path, {name: i for i, name in enumerate(hc18.packed_names(path))}, seed)
+    if path.is_file() and path.suffix.lower() != ".zip":
         return _single(path)
-    if is_study(path):
+    if path.is_dir() and is_study(path):
         return _study(path)
-    return _folder(path)
+    tree = open_tree(path)
+    names = tree.names()
+    if path.is_file() and archive.is_study(names):
+        return archive.zipped_study(path)
+    if frames := hc18.annotated(names):
+        return _hc18(tree, frames, seed)
+    if stills.INDEX in names:
+        return _stills(tree, seed)
+    readers = {name: reader for name in names if (reader := _reader(tree, name))}
+    if readers:
+        return _recordings(tree, readers, seed)
+    if stills.pictures(names):
+        return _stills(tree, seed)
+    raise BadInput(f"{path} holds no recording and no picture; give {WANTED}")
 
 
 def is_study(folder):
@@ -37,11 +52,20 @@ def is_study(folder):
     return (folder / "FileList.csv").is_file() or (folder / "Videos").is_dir()
 
 
+# ------------------------------------------------------------------------------------------------ recordings
+
+
 def _study(root):
-    study = open_study(root)
-    jobs = [Job(name, r.split, partial(read_recording, r)) for name, r in study.recordings.items()]
+    study, videos = open_study(root), Folder(root / "Videos")
+    jobs = [
+        Job(name, r.split, partial(read_recording, r), partial(videos.digest, r.path.name))
+        for name, r in study.recordings.items()
+    ]
     skipped = [(name, f"Videos/{name}.avi is missing; restore it, or remove its row") for name in study.missing]
-    return Source(root, study.kind, jobs, skipped=skipped, warnings=study.warnings)
+    tables = "".join(Folder(root).digest(table) for table in archive.TABLES if (root / table).is_file())
+    return Source(
+        root, study.kind, jobs, "FileList.csv", tables=tables, skipped=skipped, warnings=study.warnings
+    )  # fmt: skip
 
 
 def _single(path):
@@ -51,55 +75,159 @@ def _single(path):
         study = _study(folder.parent)
         jobs = [job for job in study.jobs if job.name == path.stem]
         if jobs:
-            return Source(path, study.kind, jobs, single=True)
-    reader = _reader(path)
+            return Source(path, study.kind, jobs, study.splits, single=True)
+    tree = Folder(path.parent)
+    reader = _reader(tree, path.name)
     if reader is None:
         raise BadInput(f"{path} is no recording; give a DICOM or a video ({', '.join(VIDEO_SUFFIXES)})")
-    return Source(path, kind_of(path.parent, KIND), [Job(path.stem, "TRAIN", partial(reader, path))], single=True)
+    digest, local = partial(tree.digest, path.name), partial(tree.local, path.name)
+    job = Job(path.stem, "TRAIN", partial(reader, path), digest, local=local)
+    return Source(path, kind_of(path.parent, KIND), [job], "a single recording is TRAIN", single=True)
 
 
-def _folder(root):
-    """Every recording below `root`; without a list each file is one patient, known by its name."""
-    files = [file for file in sorted(root.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    readers = {file: reader for file in files if (reader := _reader(file))}
-    if not readers:
-        raise BadInput(f"{root} holds no recording; put DICOM files or videos ({', '.join(VIDEO_SUFFIXES)}) there")
-    named = _names(list(readers), root)
-    split, moved = splits(named)
-    jobs = [Job(name, split[name], partial(readers[file], file)) for name, file in named.items()]
-    return Source(root, kind_of(root, KIND), jobs, warnings=moved)
+def _recordings(tree, readers, seed):
+    """Every recording of a folder or ZIP; whose it is, its sub-folder or its name tells."""
+    named = _named(readers)
+    patient, how = _patients(tree, readers, named)
+    split, warnings = seeded(sorted(set(patient)), seed)
+    jobs = [
+        Job(
+            name,
+            split[who],
+            partial(_read, tree, file, readers[file]),
+            partial(tree.digest, file),
+            patient=who,
+            local=partial(tree.local, file),
+        )
+        for (name, file), who in zip(named.items(), patient)
+    ]
+    kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
+    return Source(tree.root, kind, jobs, _told(SHARES, "patients", seed, how), warnings=warnings)
 
 
-def _names(files, root):
-    """name -> file: the path below `root` without suffix, with it where two files would share a name."""
-    plain = ["_".join(file.relative_to(root).with_suffix("").parts) for file in files]
-    full = ["_".join(file.relative_to(root).parts).replace(".", "_") for file in files]
+def _named(files):
+    """name -> file: the path below the root without suffix, with it where two files would share a name."""
+    plain = ["_".join(PurePosixPath(file).with_suffix("").parts) for file in files]
+    full = ["_".join(PurePosixPath(file).parts).replace(".", "_") for file in files]
     return {(long if plain.count(short) > 1 else short): file for short, long, file in zip(plain, full, files)}
 
 
-def _reader(path):
-    """The function that reads the file at `path`, or None where it is no recording."""
+def _read(tree, file, reader):
+    with tree.local(file) as path:
+        try:
+            return reader(path)
+        except BadInput as error:
+            raise BadInput(str(error).replace(str(path), str(tree.path(file)))) from error
+
+
+def _reader(tree, name):
+    """The function that reads a file, or None where it is no recording."""
+    path = PurePosixPath(name)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return read_video_clip
-    return read_dicom if path.name.upper() != "DICOMDIR" and is_dicom(path) else None
+    if path.name.upper() == "DICOMDIR" or path.suffix.lower() in stills.IMAGE_SUFFIXES:
+        return None
+    return _read_dicom if tree.read(name, first=_DICOM_HEAD)[128:] == b"DICM" else None
 
 
-def splits(patients):
-    """Split of each patient by a hash of its name, 80/10/10, and sentences on the patients moved for want of others.
+def _read_dicom(path):
+    from echogan.data.dicom import read_dicom  # brings pydicom, which the processes that decode videos never need
 
-    A hash, because a patient then keeps its split when files are added. From three patients on no split stays empty:
-    the one whose hash lies nearest is moved there, the only case in which adding files can move a patient back.
-    """
-    position = {name: int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12 for name in patients}
-    split = {name: SPLITS[(u >= _TRAIN) + (u >= _VAL)] for name, u in position.items()}
-    moved = []
-    for wanted, centre in zip(SPLITS, (0.4, 0.85, 0.95)):
-        if wanted in split.values() or len(split) < len(SPLITS):
-            continue
-        spare = [name for name in split if list(split.values()).count(split[name]) > 1]
-        name = min(spare, key=lambda name: abs(position[name] - centre))
-        moved.append(
-            f"{name} was moved from {split[name]} to {wanted}, which had no recording; more recordings may undo it"
-        )
-        split[name] = wanted
-    return split, moved
+    return read_dicom(path)
+
+
+def _patients(tree, readers, named):
+    """The patient of each recording, and how it is known: DICOM files say it themselves, without telling who it is."""
+    known, how = patients_of([PurePosixPath(file).with_suffix("").as_posix() for file in readers])
+    patient = {file: known.get(PurePosixPath(file).with_suffix("").as_posix(), name) for name, file in named.items()}
+    files = [file for file, reader in readers.items() if reader is _read_dicom]
+    if files:
+        from echogan.data.dicom import pseudonyms
+
+        with TemporaryDirectory() as scratch:
+            heads = {file: _head(tree, file, Path(scratch) / f"{i}") for i, file in enumerate(files)}
+            called = pseudonyms(list(heads.values()))
+        patient |= {file: called[head] for file, head in heads.items()}
+        how = "PatientID (hashed)" + ("" if len(files) == len(readers) else f", those of videos by {how}")
+    return [patient[file] for file in named.values()], how
+
+
+def _head(tree, file, copy):
+    """A path at which the tags of a DICOM can be read: of one in a ZIP its head is copied."""
+    if isinstance(tree, Folder):
+        return tree.root / file
+    copy.write_bytes(tree.read(file, first=_DICOM_TAGS))
+    return copy
+
+
+def _told(shares, of, seed, how):
+    return f"{'/'.join(f'{share:.0%}' for share in shares)} of the {of} by hash (seed {seed}); {of} by {how}"
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+def _stills(tree, seed):
+    found = stills.list_stills(tree)
+    if not found.stills:
+        raise BadInput(f"{tree.root} holds no picture; put PNG or JPEG files there")
+    given = found.stills[0].split is not None
+    patient, how = _owners(found.stills)
+    split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
+    jobs = [_still(tree, s, found.kind, who, s.split or split[who]) for s, who in zip(found.stills, patient)]
+    check_patients(tree.root, [(job.patient, job.split) for job in jobs])
+    others = [f"{len(found.others)} files were left out, first {found.others[0]}"] if found.others else []
+    told = "as the source has them" if given else _told(SHARES, "patients", seed, how)
+    return Source(
+        tree.root, found.kind, _unique(tree.root, jobs), told, strict=given, labels=found.labels,
+        warnings=[*found.warnings, *moved, *others],
+    )  # fmt: skip
+
+
+def _owners(found):
+    """The patient of each picture, and how it is known."""
+    if any(still.patient for still in found):
+        return [still.patient or still.name for still in found], stills.INDEX
+    known, how = patients_of([still.group for still in found])
+    return [known.get(still.group, still.name).replace("/", "_") for still in found], how
+
+
+def _still(tree, still, kind, patient, split):
+    read, digest = partial(stills.read_still, tree, still, kind), partial(_digests, tree, still.file, still.mask)
+    return Job(still.name.replace("/", "_"), split, read, digest, patient, still=True, known=still.known)
+
+
+def _digests(tree, *files):
+    return "".join(tree.digest(file) for file in files if file)
+
+
+def _unique(root, jobs):
+    names = [job.name for job in jobs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadInput(f"two pictures of {root} would be called {twice}; rename one of them")
+    return jobs
+
+
+def _hc18(place, frames, seed):
+    """HC18 from its published files (`place` is a tree), or from a .npz (`place` is its path)."""
+    packed = isinstance(place, Path)
+    read = partial(hc18.read_packed if packed else hc18.read_published, place)
+    split, moved = seeded(sorted({hc18.exam(name) for name in frames}), seed, hc18.SHARES)
+    jobs = [
+        Job(name, split[hc18.exam(name)], partial(read, at), partial(_hc18_digest, place, name, at),
+            hc18.exam(name), still=True)
+        for name, at in frames.items()
+    ]  # fmt: skip
+    told = _told(hc18.SHARES, "exams", seed, "file names, up to _")
+    return Source(
+        place if packed else place.root, hc18.KIND, jobs, told, labels=hc18.LABELS,
+        warnings=[*moved, "the published test frames have no outline and are left out"],
+    )  # fmt: skip
+
+
+def _hc18_digest(place, name, at):
+    if not isinstance(place, Path):
+        return _digests(place, *hc18.files_of(at))
+    clip = hc18.read_packed(place, at)
+    return hashlib.sha256(name.encode() + clip.frames.tobytes() + clip.masks[0].tobytes()).hexdigest()[:32]

@@ -1,10 +1,11 @@
-"""Loss curves of one run: the game of D and G on top, every other loss and reading in a panel of its own."""
+"""Loss curves of one run: the game of D and G on top, every other loss and reading in a panel of its own, counts together."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from echogan.errors import BadInput
 from echogan.report import style
+from echogan.report.run import COUNTS, waits
 
 RIVALS = ("D", "D_loss", "loss_D", "disc_loss", "G", "G_loss", "loss_G", "g_loss")
 ROWS = 60  # from so many rows on, the logged values are drawn thin behind their running median
@@ -17,12 +18,14 @@ def figure(run):
     if not names:
         raise BadInput(f"{run.arch}/{run.name} has no losses to draw")
     game = sorted((name for name in names if name in RIVALS), key=RIVALS.index)
-    panels = [game] * bool(game) + [[name] for name in names if name not in game]
+    counts = [name for name in names if name.endswith(COUNTS)]
+    alone = [[name] for name in names if name not in (*game, *counts)]
+    panels = [panel for panel in (game, *alone, counts) if panel]
     note = "Thin: as logged; thick: running median" if len(run.losses) >= ROWS else ""
     rows = len(panels) // 2  # of small panels, two abreast
     fig = style.new(1.95 + 0.8 * rows, f"{run.title}: training losses", style.caption([run], note=note))
     for axes, columns in zip(_grid(fig, len(panels), rows), panels):
-        _panel(axes, run.losses, columns)
+        (_counts if columns == counts else _panel)(axes, run.losses, columns)
     return fig
 
 
@@ -65,6 +68,17 @@ def _panel(ax, losses, columns):
     _failure(ax, losses, columns)
 
 
+def _counts(ax, losses, columns):
+    """Updates made so far, of each phase; a schedule that adapts shows in their slopes."""
+    for name, look in zip(columns, style.looks(len(columns))):
+        label = name.removesuffix(COUNTS)
+        ax.plot(losses["kimg"], losses[name], color=look.color, linestyle=look.linestyle, label=label)
+    ax.set_title("updates so far")
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.legend(loc="upper left", handlelength=2.6)
+
+
 def _curve(ax, kimg, values, look):
     if len(values) >= ROWS:
         ax.plot(kimg, values, color=look.color, linewidth=0.3, alpha=0.45)
@@ -81,8 +95,13 @@ def _median(values):
 def _failure(ax, losses, columns):
     """Mark where losses stop being numbers for good."""
     ends = {name: losses["kimg"][losses[name].last_valid_index()] for name in columns}
+    waiting = [name for name in columns if waits(losses, name)]
     lost = [name for name in columns if losses[name].isna().iloc[-1] and losses[name].notna().mean() > 0.3]
-    dense = [name for name in lost if losses[name][: losses[name].last_valid_index()].notna().mean() > 0.5]
+    dense = [
+        name
+        for name in lost
+        if name not in waiting and losses[name][: losses[name].last_valid_index()].notna().mean() > 0.5
+    ]
     if dense:
         end = max(ends[name] for name in dense)
         ax.axvline(end, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))

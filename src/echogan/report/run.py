@@ -19,6 +19,7 @@ ARCHITECTURES = {
 }
 CHOOSES = ("VAL", "TRAIN", "TEST")  # whose readings make a curve: VAL chooses, TEST reports once
 PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
+COUNTS = "_updates"  # ends the columns of losses.csv that count updates, e.g. G_updates
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class Curve:
         """The finite reading nearest in kimg."""
         ok = np.isfinite(self.value)
         return float(self.value[ok][np.abs(self.kimg[ok] - kimg).argmin()])
+
+
+def waits(losses, name):
+    """Whether a loss is empty at the end because its network had no turn there: its count of updates stands still."""
+    counts = losses.get(f"{name}{COUNTS}")
+    return counts is not None and counts.iloc[-1] == counts[losses[name].last_valid_index()]
 
 
 @dataclass(eq=False)

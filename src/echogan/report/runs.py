@@ -7,7 +7,7 @@ from echogan.config import RunFolder
 from echogan.errors import BadInput
 from echogan.files import read_json
 from echogan.report import legacy
-from echogan.report.run import Run
+from echogan.report.run import Run, waits
 from echogan.report.tables import read_table
 
 __all__ = ["Run", "locate", "read_run", "read_runs"]
@@ -81,7 +81,8 @@ def _stopped(run):
     for name in run.loss_names:
         known = run.losses[name].notna()
         last = known[::-1].idxmax()
-        if last < len(known) - 1 and known[:last].mean() > 0.5:  # dense until then, so not one of the lazy losses
+        dense = known[:last].mean() > 0.5  # until then, so not one of the lazy losses
+        if last < len(known) - 1 and dense and not waits(run.losses, name):
             lines.append(f"losses.csv: {name} is not a number after {run.losses['kimg'][last]:g} kimg")
     return lines
 

@@ -1,0 +1,116 @@
+"""Speed of judging: FID, KID, precision to coverage and LPIPS together against the bare Inception pass, and torch-fidelity.
+
+The real side is cached, as it is from the second evaluation on. Prints processor seconds of one run and two ratios:
+
+    all metrics / bare Inception pass of the same fakes                  wanted: at most 1.15
+    all metrics / torch-fidelity's FID alone (its real side cached too)  wanted: at most 0.70
+
+    python benchmarks/metrics_speed.py [--n 2000] [--size 128]
+
+Without the weights of the networks (`echogan weights`) it says so and measures nothing. torch-fidelity takes some ten
+minutes for 2,000 images on a CPU core.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from echogan import encoders
+from echogan.data.phantom.phantom import make_phantom
+from echogan.encoders import weights
+from echogan.encoders.lpips import lpips
+from echogan.engine.feed import resized
+from echogan.metrics.frechet import frechet
+from echogan.metrics.kernel import kernel_distance
+from echogan.metrics.manifold import manifold
+
+PAIRS = 1000
+
+
+def timed(work):
+    """(processor seconds, result) of `work()`."""
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def phantoms(n, size, first=0):
+    """`n` frames of phantoms, uint8 tensor (n, size, size)."""
+    frames = torch.cat([torch.from_numpy(make_phantom(first + i).video(48)[0]) for i in range(-(-n // 48))])
+    return resized(frames[:n].numpy(), size)
+
+
+class Rgb(torch.utils.data.Dataset):
+    """Grey images as torch-fidelity takes them."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i].expand(3, -1, -1).contiguous()
+
+
+def peer(fakes, real, folder):
+    """torch-fidelity's FID; the statistics of the real side are in its cache before the clock starts."""
+    import torch_fidelity
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    from torch_fidelity.metric_fid import fid_featuresdict_to_statistics_cached
+
+    path = str(Path(folder) / "inception.pth")
+    head = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
+    torch.save({**weights.tensors("inception2015"), **head}, path)
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], path)
+    options = {"cache": True, "cache_root": folder, "verbose": False, "cuda": False}
+    features = {"2048": encoders.find("inception2015")(real)}
+    fid_featuresdict_to_statistics_cached(features, "real", network, "2048", **options)
+    theirs = torch_fidelity.calculate_metrics(
+        input1=Rgb(fakes),
+        input2=Rgb(real),
+        input2_cache_name="real",
+        fid=True,
+        feature_extractor="inception-v3-compat",
+        feature_extractor_weights_path=path,
+        **options,
+    )
+    return theirs["frechet_inception_distance"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=2000)
+    parser.add_argument("--size", type=int, default=128)
+    args = parser.parse_args()
+    missing = [name for name in ("inception2015", "alexnet", "lpips_alex") if weights.locate(name) is None]
+    if missing:
+        print(f"no weights of {', '.join(missing)}: echogan weights --install {' '.join(missing)}", file=sys.stderr)
+        return
+    encoder, perceptual = encoders.find("inception2015"), lpips()
+    fakes, real = phantoms(args.n, args.size), phantoms(args.n, args.size, first=10_000)
+    of_real = encoder(real)
+    bare, of_fakes = timed(lambda: encoder(fakes))
+    parts = {
+        "FID": lambda: frechet(of_fakes, of_real),
+        "KID": lambda: kernel_distance(of_fakes, of_real),
+        "precision, recall, density, coverage": lambda: manifold(of_fakes, of_real),
+    }
+    spent = {name: timed(work)[0] for name, work in parts.items()}
+    pairs = min(PAIRS, args.n // 2)
+    spent[f"LPIPS, {pairs} pairs"] = timed(lambda: perceptual.between(fakes[:pairs], fakes[-pairs:]))[0]
+    ours = bare + sum(spent.values())
+    with tempfile.TemporaryDirectory() as folder:
+        theirs, _ = timed(lambda: peer(fakes, real, folder))
+    for name, seconds in {"bare Inception pass": bare, **spent, "all of these": ours, "torch-fidelity": theirs}.items():
+        print(f"{name:38} {seconds:8.1f} s")
+    print(f"all metrics / bare Inception pass      {ours / bare:8.2f}   (wanted: at most 1.15)")
+    print(f"all metrics / torch-fidelity's FID     {ours / theirs:8.2f}   (wanted: at most 0.70)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""StyleGAN2-ADA on a CPU: our training step against the official code's, phase by phase, with equal weights.
+
+Both run the same config, batch and images; augmentation is the whole `bgc` pipeline at p = 0.5. A time is the least
+processor time (user + system) of a phase without its optimiser step, each variant in a process of its own, in turn;
+"step" weighs the lazy phases as training does, Gmain + Greg/4 + Dmain + Dreg/16. First the two are shown to compute the
+same: images, scores and gradients under copied weights (the gradients to a few leaky ReLUs that rounding lays on the
+other side of their kink). The official code is read from a clone, as it comes:
+
+    git clone https://github.com/NVlabs/stylegan2-ada-pytorch external/stylegan2-ada-pytorch
+    python benchmarks/stylegan2.py --official external/stylegan2-ada-pytorch [--base 16384] [--batch 8] [--threads 2]
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+
+from echogan.contract import Batch
+from echogan.engine.launch import ENVIRONMENT
+from echogan.engine.loop import Engine, Numerics
+from echogan.layers.convolution import input_gradients_only
+from echogan.losses import logistic_generator, path_lengths, slope, zero_centred_penalty
+from echogan.models.stylegan2_ada import Config, StyleGAN2ADA
+
+EVERY = {"Gmain": 1, "Greg": 4, "Dmain": 1, "Dreg": 16}
+VARIANTS = ("official", "official + allocator", "ours", "ours + allocator", "ours + allocator, bf16 main phases")
+
+
+# ------------------------------------------------------------------------------------------------ the two sides
+
+
+def our_model(args):
+    torch.manual_seed(0)
+    config = Config(augment="bgc", base=args.base, mapping=2, batch=args.batch, resolution=args.resolution)
+    model = StyleGAN2ADA(config).to(memory_format=torch.channels_last)
+    model.augment.p.fill_(0.5)
+    return model
+
+
+def official_networks(args):
+    """(G, D) of the official code, the settings of its `auto` with `--fp32=1`."""
+    sys.path.insert(0, str(args.official))
+    from training.networks import Discriminator, Generator
+
+    torch.manual_seed(0)
+    shape = dict(img_resolution=args.resolution, img_channels=1)
+    widths = dict(channel_base=args.base, channel_max=512)
+    mapping = dict(num_layers=2)
+    G = Generator(z_dim=512, c_dim=0, w_dim=512, mapping_kwargs=mapping, synthesis_kwargs=widths, **shape)
+    return G, Discriminator(c_dim=0, epilogue_kwargs=dict(mbstd_group_size=4), **widths, **shape)
+
+
+def our_phases(args, bf16):
+    """{phase: one forward and backward pass} of our model."""
+    numerics = Numerics(0, autocast=torch.bfloat16 if bf16 else None)
+    engine = Engine(our_model(args), numerics)
+    real = torch.rand(args.batch, 1, args.resolution, args.resolution) * 2 - 1
+
+    def run(phase):
+        engine.freeze(phase.trains)
+        loss, _ = engine.forward(phase, Batch({"image": real}, args.batch).micro(0, 1, phase.share))
+        loss.backward()
+        engine.model.zero_grad(set_to_none=True)
+
+    return {name: lambda p=engine.phases[name]: run(p) for name in EVERY}
+
+
+def official_phases(args):
+    """{phase: one forward and backward pass} of the official code's own loss class."""
+    G, D = official_networks(args)
+    from training.augment import AugmentPipe
+    from training.loss import StyleGAN2Loss
+
+    bgc = "xflip rotate90 xint scale rotate aniso xfrac brightness contrast lumaflip hue saturation".split()
+    augment = AugmentPipe(**dict.fromkeys(bgc, 1)).requires_grad_(False)
+    augment.p.fill_(0.5)
+    loss = StyleGAN2Loss(torch.device("cpu"), G.mapping, G.synthesis, D, augment, r1_gamma=0.1)
+    real = torch.rand(args.batch, 1, args.resolution, args.resolution) * 2 - 1
+    z, c = torch.randn(args.batch, 512), torch.zeros(args.batch, 0)
+
+    def run(phase):
+        for module, live in ((G, phase[0] == "G"), (D, phase[0] == "D")):
+            module.requires_grad_(live).zero_grad(set_to_none=True)
+        loss.accumulate_gradients(phase, real, c, z, c, sync=True, gain=EVERY[phase])
+
+    return {name: lambda name=name: run(name) for name in EVERY}
+
+
+# ------------------------------------------------------------------------------------------------ equal outputs
+
+RENAMED = (
+    (r"^mapping\.fc(\d+)", r"mapping.layers.\1"),
+    (r"\.conv0\.", ".up."),
+    (r"\.conv1\.", ".conv."),
+    (r"torgb", "grey"),
+    (r"affine", "style"),
+    (r"noise_strength", "strength"),
+    (r"^synthesis\.b4\.const", "const"),
+    (r"^mapping\.w_avg", "w_mean"),
+)
+RENAMED_D = (
+    (r"^b\d+\.fromrgb", "grey"),
+    (r"\.conv1\.", ".down."),
+    (r"\.conv0\.", ".conv."),
+    (r"^b4\.conv", "conv"),
+    (r"^b4\.fc", "dense"),
+    (r"^b4\.out", "out"),
+)
+
+
+def translated(state, ours, rules):
+    """Official tensors under our names and in our shapes."""
+    found, shapes = {}, {k: v.shape for k, v in ours.state_dict().items()}
+    last = 4 * 2 ** (len(ours.blocks) if rules is RENAMED_D else 0)
+    for key, value in state.items():
+        for pattern, name in rules:
+            key = re.sub(pattern, name, key)
+        size = re.match(r"(?:synthesis\.)?b(\d+)\.", key)
+        if size:
+            r = int(size[1])
+            at = (last // r if rules is RENAMED_D else r // 4).bit_length() - 1
+            key = f"blocks.{at}.{key[size.end() :]}"
+        if key in shapes:
+            found[key] = value.reshape(shapes[key])
+    if "grain" in shapes:
+        found["grain"] = torch.cat([v.flatten() for k, v in state.items() if k.endswith("noise_const")])
+    assert found.keys() == shapes.keys(), shapes.keys() ^ found.keys()
+    return found
+
+
+def difference(a, b):
+    """Norm of the difference, relative to the norm."""
+    return ((a - b).norm() / b.norm()).item()
+
+
+def compare(args):
+    """Print how far images, scores and gradients of the two lie apart under equal weights and inputs."""
+    G, D = official_networks(args)
+    for p in [p for n, p in G.named_parameters() if n.endswith("noise_strength")]:
+        p.data.fill_(0.1)
+    model = our_model(args)
+    model.G.load_state_dict(translated(G.state_dict(), model.G, RENAMED))
+    model.D.load_state_dict(translated(D.state_dict(), model.D, RENAMED_D))
+    z, c = torch.randn(args.batch, 512), torch.zeros(args.batch, 0)
+    ws = G.mapping(z, c, skip_w_avg_update=True)
+    images = G.synthesis(ws, noise_mode="const")
+    grain = model.G.grain.expand(args.batch, -1)
+    mine = model.G.latents(z)[:, None].expand(-1, model.G.layers, -1)
+    my_images = model.G(mine, grain)
+    noise, real = torch.randn_like(images), images.detach().requires_grad_()
+    shift = torch.autograd.grad((images * noise).sum() / args.resolution, ws, create_graph=True)[0]
+    steep = torch.autograd.grad(D(real, c).sum(), real, create_graph=True)[0].square().sum((1, 2, 3))
+    with input_gradients_only():
+        my_lengths, my_steep = path_lengths(my_images, mine, noise), slope(model.D(real), real)
+    losses = {
+        "Gmain": (
+            G,
+            model.G,
+            torch.nn.functional.softplus(-D(images, c)).mean(),
+            logistic_generator(model.D(my_images)),
+        ),
+        "Greg": (G, model.G, shift.square().sum(2).mean(1).mean(), my_lengths.square().mean()),
+        "Dreg": (D, model.D, steep.mean() / 2, zero_centred_penalty(my_steep)),
+    }
+    print(f"difference of images {difference(my_images, images):.1e}", end="")
+    print(f", scores {difference(model.D(real), D(real, c)[:, 0]):.1e}; of gradients", end="")
+    for name, (theirs, ours, loss, my_loss) in losses.items():
+        rules = RENAMED if theirs is G else RENAMED_D
+        grads = torch.autograd.grad(loss, list(theirs.parameters()), retain_graph=True, allow_unused=True)
+        state = {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(theirs.named_parameters(), grads)}
+        expected = translated({**dict(theirs.named_buffers()), **state}, ours, rules)
+        got = torch.autograd.grad(my_loss, list(ours.parameters()), retain_graph=True, allow_unused=True)
+        pairs = [(g, expected[n]) for (n, _), g in zip(ours.named_parameters(), got) if g is not None]
+        flat = [torch.cat([pair[i].flatten() for pair in pairs]) for i in (0, 1)]
+        print(f" {name} {difference(*flat):.1e}", end="")
+    print()
+
+
+# ------------------------------------------------------------------------------------------------ times
+
+
+def measure(args):
+    """Print {phase: least processor seconds} of the variant this process is for, as JSON."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(args.threads)
+    official = args.variant.startswith("official")
+    phases = official_phases(args) if official else our_phases(args, "bf16" in args.variant)
+    least = {}
+    for name, phase in phases.items():
+        phase()  # warm-up
+        times = []
+        for _ in range(args.repeats):
+            began = time.process_time()
+            phase()
+            times.append(time.process_time() - began)
+        least[name] = min(times)
+    print(json.dumps(least))
+
+
+def in_a_process(args, variant):
+    """The times of one variant, measured in a fresh process with or without the allocator's variables."""
+    plain = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
+    environment = {**plain, **ENVIRONMENT} if "allocator" in variant else plain
+    command = [sys.executable, __file__, *sys.argv[1:], "--variant", variant]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def computes_bf16():
+    """Whether the processor multiplies bf16 matrices itself: its name for it, or None."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return next((name for name in ("amx_bf16", "avx512_bf16") if name in flags), None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--official", type=Path, required=True)
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--base", type=int, default=16384)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.variant:
+        return measure(args)
+    native = computes_bf16()
+    print(
+        f"{args.resolution} px, channel base {args.base}, batch {args.batch}, {args.threads} threads, bf16 by {native}"
+    )
+    compare(args)
+    print(f"{'processor seconds':36}" + "".join(f"{name:>8}" for name in (*EVERY, "step", "ratio")))
+    steps = {}
+    for variant in VARIANTS if native else VARIANTS[:-1]:
+        least = in_a_process(args, variant)
+        steps[variant] = sum(seconds / EVERY[name] for name, seconds in least.items())
+        row = [*least.values(), steps[variant], steps["official"] / steps[variant]]
+        print(f"{variant:36}" + "".join(f"{value:8.2f}" for value in row), flush=True)
+    both = steps["official + allocator"] / steps["ours + allocator"]
+    print(f"with the allocator's variables on both sides: {both:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Images to judge, wherever they come from: a run, its weights, a folder or a ZIP of pictures of any project."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from echogan.data.frames import COLUMNS, FrameSet, load_frames
+from echogan.data.images import decode
+from echogan.data.stills import list_stills
+from echogan.data.tree import open_tree
+from echogan.engine.checkpoint import load_weights
+from echogan.engine.evaluate import spread
+from echogan.engine.sampling import BEST, class_of, find_weights, generated
+from echogan.errors import BadInput
+
+
+def fakes_of(source, n, wanted=BEST, device="cpu"):
+    """(uint8 tensor (N, H, W) on the device, what config made it): at most `n` images, generated where needed.
+
+    `source` is an array or tensor of images, a run (folder or <arch>/<config>), a .safetensors file, or a folder or ZIP of
+    pictures, e.g. a StyleGAN2-ADA data set.
+    """
+    if isinstance(source, (np.ndarray, torch.Tensor)):
+        return torch.as_tensor(spread(source, n, wanted.seed)).to(device), {}
+    path = Path(source)
+    if path.suffix.lower() == ".zip" or (path.is_dir() and not (path / "config.json").is_file()):
+        images, _ = read_pictures(path, n, wanted.seed)
+        return torch.from_numpy(images).to(device), {}
+    model, header = load_weights(find_weights(source, wanted.kimg), device)
+    images = generated(model, n, wanted, class_of(header, wanted.label))
+    return images, {"arch": header["arch"], "config": header["name"], "kimg": header["kimg"]}
+
+
+def frames_of(source):
+    """The `FrameSet` of a reference: frames that were extracted, or any folder or ZIP of pictures (one split, "ALL")."""
+    if isinstance(source, FrameSet):
+        return source
+    path = Path(source)
+    if path.is_dir() and (path / "manifest.json").is_file() and (path / "index.csv").is_file():
+        return load_frames(path)
+    images, stills = read_pictures(path)
+    known = all(still.split for still in stills)
+    rows = [(s.file, s.name, s.patient or s.name, s.split if known else "ALL") for s in stills]
+    table = pd.DataFrame(rows, columns=["file", "video", "patient", "split"]).reindex(columns=list(COLUMNS))
+    return FrameSet(images, table, {"kind": "pictures"})
+
+
+def read_pictures(path, n=None, seed=0):
+    """(uint8 (N, H, W), the `Still` of each) of a folder or ZIP: all pictures of one size, or `n` of them chosen by the seed."""
+    tree = open_tree(path)
+    stills = list_stills(tree).stills
+    if not stills:
+        raise BadInput(f"{path} holds no PNG or JPEG pictures; give a run, weights, or a folder or ZIP of pictures")
+    stills = list(spread(np.array(stills, object), n, seed)) if n else stills
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(lambda still: decode(tree.read(still.file), tree.path(still.file)), stills))
+    sizes = {f"{image.shape[1]} x {image.shape[0]}": tree.path(s.file) for s, image in zip(stills, images)}
+    if len(sizes) > 1:
+        (one, first), (other, second) = list(sizes.items())[:2]
+        raise BadInput(f"{first} has {one} pixels, {second} {other}; bring all to one size first")
+    return np.stack(images), stills

@@ -1,0 +1,91 @@
+"""Who is a patient, which split a patient is in, and what two splits may not share."""
+
+import hashlib
+import re
+
+from echogan.data.clip import SPLITS
+from echogan.errors import BadInput
+
+SHARES = (0.8, 0.1, 0.1)
+_KEPT = ("TEST", "VAL", "TRAIN")  # where a picture that several splits hold stays: what is reported must not shrink
+_FRAME = re.compile(r"_f\d+$")  # <recording>_f<number>, as extraction names its frames
+_LISTED = 8  # cases a sentence names
+
+
+def seeded(patients, seed=0, shares=SHARES):
+    """Split of each patient by a hash of seed and name, and sentences on the patients moved for want of others.
+
+    A hash, because a patient then keeps its split when files are added. From three patients on no split stays empty:
+    the one whose hash lies nearest is moved there, the only case in which adding files can move a patient back.
+    """
+    ends = shares[0], shares[0] + shares[1]
+    position = {name: _uniform(f"{seed}/{name}") for name in patients}
+    split = {name: SPLITS[(u >= ends[0]) + (u >= ends[1])] for name, u in position.items()}
+    moved = []
+    for wanted, centre in zip(SPLITS, (ends[0] / 2, sum(ends) / 2, (ends[1] + 1) / 2)):
+        if wanted in split.values() or len(split) < len(SPLITS):
+            continue
+        spare = [name for name in split if list(split.values()).count(split[name]) > 1]
+        name = min(spare, key=lambda name: abs(position[name] - centre))
+        moved.append(
+            f"{name} was moved from {split[name]} to {wanted}, which had no patient; more patients may undo it"
+        )
+        split[name] = wanted
+    return split, moved
+
+
+def patients_of(names):
+    """Patient of each file (relative names without suffix), and a sentence on how it is known.
+
+    `<recording>_f<number>` belongs to its recording; where files lie in several sub-folders, each is one patient; else
+    every file is, and the answer is empty.
+    """
+    stems = {name: _FRAME.sub("", name) for name in names}
+    if any(stem != name for name, stem in stems.items()):
+        return {name: stem.replace("/", "_") for name, stem in stems.items()}, "file names, up to _f<number>"
+    folders = {name: name.rpartition("/")[0] for name in names}
+    if len(set(folders.values())) > 1 and all(folders.values()):
+        return {name: above.replace("/", "_") for name, above in folders.items()}, "sub-folders"
+    return {}, "file names: no two files are known to be of one patient"
+
+
+def check_patients(path, pairs):
+    """Refuse (patient, split) pairs, of the source `path`, in which a patient has two splits; they are listed."""
+    of = {}
+    for patient, split in pairs:
+        of.setdefault(patient, set()).add(split)
+    torn = [f"{patient} ({', '.join(sorted(found))})" for patient, found in sorted(of.items()) if len(found) > 1]
+    if torn:
+        raise BadInput(f"{len(torn)} patients of {path} are in two splits; give each patient one: {listed(torn)}")
+
+
+def shared(rows):
+    """Pairs (row left out, row kept) of rows that hold the same picture; rows are dicts with "split" and "hash".
+
+    Of each picture the first row of TEST is kept, else of VAL, else of TRAIN.
+    """
+    groups = {}
+    for row in rows:
+        groups.setdefault(row["hash"], []).append(row)
+    for group in groups.values():
+        kept = min(group, key=lambda row: _KEPT.index(row["split"]))
+        yield from ((row, kept) for row in group if row is not kept)
+
+
+def across(pairs):
+    """Those of the `shared` pairs whose rows are in different splits, as words: "a.png (TRAIN) = b.png (TEST)"."""
+    return [
+        f"{row['file']} ({row['split']}) = {kept['file']} ({kept['split']})"
+        for row, kept in pairs
+        if row["split"] != kept["split"]
+    ]
+
+
+def listed(cases):
+    """The first cases of many, and how many more there are."""
+    more = f" and {len(cases) - _LISTED} more" if len(cases) > _LISTED else ""
+    return ", ".join(cases[:_LISTED]) + more
+
+
+def _uniform(text):
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12

@@ -1,0 +1,3 @@
+from tests.real_weights import real_weights
+
+__all__ = ["real_weights"]
