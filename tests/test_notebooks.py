@@ -154,18 +154,20 @@ def test_notebooks_are_valid_and_stripped_as_the_hook_strips_them(path):
 
 TINY = """
 data, kimg, device = {data!r}, 1.0, "cpu"
-change = "resolution=32 width=4 critic_width=4"
+change = {change!r}
 """
+CHANGE = {"stylegan2_ada": "resolution=32 base=64 widest=4 latent=4"}  # elsewhere it is the DCGAN pair
 
 
 @pytest.fixture
-def tiny(tmp_path):
+def tiny(path, tmp_path):
     """Lines that make a notebook small enough for a test: blobs of 32 px, a narrow model, one kimg."""
     frames, place = framed(48, 16, 16), tmp_path / "blobs"
     for name, image in zip(frames.index["file"], frames.images):
         write_png(place / "images" / name, image)
     save_index(place, frames.index, frames.manifest)
-    return TINY.format(data=str(place))
+    change = CHANGE.get(architecture(path), "resolution=32 width=4 critic_width=4")
+    return TINY.format(data=str(place), change=change)
 
 
 def run_in_this_process(path, overrides, until="What to try next"):

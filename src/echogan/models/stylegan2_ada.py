@@ -100,6 +100,8 @@ CONFIGS = {
     "compact":    Config(0.1, base=8192, widest=256, latent=256),
     "phase":      Config(0.1, condition="phase"),
     "phase_ef":   Config(0.1, condition="phase+ef"),
+    "demo":       Config(0.25, "none", base=1024, batch=16, path=0.0, mixing=0.0, ema_kimg=1.0,
+                         widest=64, latent=64, resolution=64),
 }
 # fmt: on
 
@@ -117,6 +119,8 @@ def _checked(config):
 
 class StyleGAN2ADA(Architecture):
     """Generator `G`: latents and noise to (B, 1, H, W); discriminator `D`: (B, 1, H, W) -> (B,); `augment` holds p."""
+
+    choices = ("noise",)  # random | constant
 
     def __init__(self, config):
         super().__init__()
