@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyrefly check
-	$(PYTEST)
+	$(PYTEST) -n 2 --dist worksteal
 
 test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m slow
