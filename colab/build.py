@@ -48,7 +48,8 @@ if missing:
 
 torch_version = tuple(int(part) for part in version("torch").split("+")[0].split(".")[:2])
 assert torch_version >= {floor}, "torch is too old: choose Runtime > Change runtime type > the latest version"
-for package in {packages}:
+packages = {packages}
+for package in packages:
     Path(package).mkdir(parents=True, exist_ok=True)
 """
 DRIVE = """# @title Google Drive: runs kept there go on exactly where a disconnect left them
