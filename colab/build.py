@@ -79,8 +79,10 @@ def closure(code):
         tree, path = queue.pop()
         names = set(imported(tree))
         others |= {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"echogan"}
-        for file in (set(map(module_file, names)) | set(named(tree, path))) - files - {None}:
-            files |= {file, *packages_above(file)}
+        found = (set(map(module_file, names)) | set(named(tree, path))) - {None}
+        found |= {package for file in found for package in packages_above(file)}
+        for file in found - files:
+            files.add(file)
             if file.suffix == ".py":
                 queue.append((ast.parse((SRC / file).read_text(encoding="utf-8")), file))
     return sorted(files, key=lambda file: file.as_posix()), sorted(others)

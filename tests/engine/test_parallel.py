@@ -35,7 +35,7 @@ def together(count, *words):
         )
         for r in range(count)
     ]
-    errors = [p.communicate(timeout=300)[1] for p in processes]
+    errors = [p.communicate(timeout=1200)[1] for p in processes]
     assert all(p.returncode == 0 for p in processes), errors
 
 

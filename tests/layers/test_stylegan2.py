@@ -104,3 +104,12 @@ def test_reduced_precision_is_used_high_up_and_left_out_of_delicate_places(dtype
     assert images.dtype == scores.dtype == G.latents(torch.randn(1, 16)).dtype == full
     assert (images - exact).norm() < 0.05 * exact.norm()
     assert (scores - D(exact)).norm() < 0.05 * D(exact).norm()
+
+
+def test_both_compile_as_one_graph():
+    torch.manual_seed(0)
+    G, D = Generator(8, 64, 8, latent=8, mapping=1), Discriminator(8, 64, 8, mapping=1)
+    ws, noise = torch.randn(2, G.layers, 8), torch.randn(2, len(G.grain))
+    images = torch.compile(G, backend="eager", fullgraph=True)(ws, noise)
+    torch.testing.assert_close(images, G(ws, noise))
+    torch.testing.assert_close(torch.compile(D, backend="eager", fullgraph=True)(images), D(images))

@@ -28,11 +28,15 @@ def conv(x, weight, stride=1, padding=0, groups=1):
 
     H + 2 padding - k must be a multiple of the stride, so that the transpose returns to H.
     """
+    if torch.compiler.is_compiling():  # compiled code is differentiated once, so torch's own operator will do
+        return F.conv2d(x, weight, None, stride, padding, 1, groups)
     return _Partial.apply("y", _Geometry(weight.shape, stride, padding, groups), _laid(x), weight, None)
 
 
 def conv_transposed(y, weight, stride=1, padding=0, groups=1):
     """The transpose of `conv` with the same weight: (B, out, H', W') and (out, in / groups, k, k) -> (B, in, H, W)."""
+    if torch.compiler.is_compiling():
+        return F.conv_transpose2d(y, weight, None, stride, padding, 0, groups)
     return _Partial.apply("x", _Geometry(weight.shape, stride, padding, groups), None, weight, _laid(y))
 
 
