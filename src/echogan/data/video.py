@@ -39,12 +39,12 @@ def read_video(path):
         raise BadInput(f"{path} is missing; check the name, or restore the file")
     with _quiet():
         frames, fps, promised = _motion_jpeg(path) or _any_codec(path)
-    if not frames:
+    if not len(frames):
         raise BadInput(f"{path} does not decode as a video; export it again as AVI (Motion JPEG) or MP4, or remove it")
     # Only AVI counts its frames; other containers estimate them from the duration.
     if path.suffix.lower() == ".avi" and len(frames) < promised:
         raise BadInput(f"{path} breaks off after {len(frames)} of {promised} frames; copy it again, or remove it")
-    return np.stack(frames), fps
+    return np.asarray(frames), fps
 
 
 def read_video_clip(path):
@@ -91,17 +91,26 @@ def _motion_jpeg(path):
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     if not capture.isOpened() or int(capture.get(cv2.CAP_PROP_FOURCC)) != _MOTION_JPEG:
         return None
-    shape, frames = _size(capture, path), []
-    for packet in _until_end(capture):
-        code = packet.tobytes()
-        # Asked before decoding: a few bytes may claim any size. A packet without its end is decoded to grey.
-        if jpeg.size(code) != shape or not code.rstrip(b"\0").endswith(jpeg.END):  # damaged, or interlaced
+    shape, packets = _size(capture, path), list(_until_end(capture))
+    check_size(path, max(1, len(packets)), *shape)
+    if not all(_whole(packet, shape) for packet in packets):
+        return None
+    frames = np.empty((len(packets), *shape), np.uint8)
+    for frame, packet in zip(frames, packets):
+        decoded = cv2.imdecode(packet, _LUMA)
+        if decoded is None or decoded.shape != shape:
             return None
-        frame = cv2.imdecode(packet, _LUMA)
-        if frame is None or frame.shape != shape:
-            return None
-        frames.append(frame)
+        frame[:] = decoded
     return frames, *_header(capture)
+
+
+def _whole(packet, shape):
+    """Whether it is a JPEG of that shape with its end: asked before decoding, as a few bytes may claim any size.
+
+    A packet without its end would be decoded to grey; one of half the height is half of an interlaced frame.
+    """
+    code = packet.tobytes()
+    return jpeg.size(code) == shape and code.rstrip(b"\0").endswith(jpeg.END)
 
 
 def _any_codec(path):
