@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echogan.errors import BadInput
 from echogan.files import atomic
-from echogan.report import across, heatmap, lines, losses, progress, radar, style, violin
+from echogan.report import across, heatmap, lines, losses, progress, radar, seeds, style, violin
 from echogan.report.metrics import METRICS, leading
 from echogan.report.runs import read_runs
 
@@ -59,8 +59,8 @@ def _of_run(run, folder):
     return jobs + _samples(run, folder / "samples_through_training")
 
 
-def _of_architecture(runs, folder):
-    arch = runs[0].arch
+def _of_architecture(all_runs, folder):
+    arch, runs = all_runs[0].arch, seeds.firsts(all_runs)
     jobs = [(folder / f"losses/{arch}_{r.name}_losses_over_kimg.png", partial(losses.figure, r)) for r in runs]
     for name in _measured(runs):
         jobs.append((folder / f"line_graph/{arch}_{name}_over_kimg.png", partial(lines.figure, runs, name)))
@@ -68,6 +68,10 @@ def _of_architecture(runs, folder):
     for lead in _lead(runs):
         jobs.append((folder / f"radar/{arch}_metrics_at_best_{lead}.png", partial(radar.figure, runs)))
         jobs.append((folder / f"heatmap/{arch}_best_reading_of_every_metric.png", partial(heatmap.figure, runs)))
+        if seeds.repeated(all_runs):
+            jobs.append(
+                (folder / f"violin/{arch}_best_{lead}_of_every_seed.png", partial(seeds.figure, all_runs, lead))
+            )
     best = across.best_runs(runs, _lead(runs)[0])[:1] if _lead(runs) else []
     for run in runs:  # moving pictures of the best config only: eight a family would outweigh everything else in git
         jobs += _samples(run, folder / f"samples/{arch}_{run.name}_samples_through_training", moving=run in best)
@@ -75,6 +79,7 @@ def _of_architecture(runs, folder):
 
 
 def _of_study(runs, folder):
+    runs = seeds.firsts(runs)
     return [
         (folder / "best_config_of_each_architecture.png", partial(across.table, runs)),
         (folder / "best_of_each_architecture_radar.png", partial(across.radars, runs)),

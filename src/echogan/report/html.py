@@ -11,7 +11,7 @@ import numpy as np
 
 from echogan.errors import BadInput
 from echogan.files import write_text
-from echogan.report import across, heatmap, lines, losses, progress, radar, style
+from echogan.report import across, heatmap, lines, losses, progress, radar, seeds, style
 from echogan.report.draw import TOGETHER, Drawn
 from echogan.report.metrics import ARROWS, METRICS, leading, written
 from echogan.report.runs import read_runs
@@ -68,12 +68,15 @@ def study_page(runs):
     body.append(_problems([problem for run in runs for problem in run.problems]))
     if len(archs) > 1:
         body += ["<h2>Architectures</h2>", _figures(_together(runs))]
-    for group in archs.values():
+    for everyone in archs.values():
+        group = seeds.firsts(everyone)
         measured = [name for name in METRICS if any(name in run.measured for run in group)]
         pictures = [("plot", partial(lines.figure, group, name)) for name in measured]
         if len(group) > 1:
             pictures += [("map", partial(heatmap.figure, group)), ("plot", partial(radar.figure, group))]
-        body += [f"<h2>{escape(group[0].family)}</h2>", _ranking(group), _figures(pictures)]
+        if seeds.repeated(everyone) and measured:
+            pictures.append(("plot", partial(seeds.figure, everyone, leading([run.measured for run in group]))))
+        body += [f"<h2>{escape(group[0].family)}</h2>", _ranking(everyone), _figures(pictures)]
     return _page(title, body)
 
 

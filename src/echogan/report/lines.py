@@ -9,7 +9,7 @@ from echogan.report.metrics import BANDS, METRICS, written
 SENSE = {
     "lower": "lower is better ↓",
     "higher": "higher is better ↑",
-    "floor": "target: real pairs",
+    "floor": "target: that of real images",
 }
 
 

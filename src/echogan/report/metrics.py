@@ -18,7 +18,7 @@ class Metric:
     name: str  # its column in metrics.csv
     full: str
     unit: str
-    better: str  # lower | higher
+    better: str  # lower | higher | floor, the value of real images
     of: str  # encoder | pixels | pairs: what it is computed on
     worst: float  # centre of a radar spoke
     best: float  # rim of a radar spoke
@@ -62,12 +62,18 @@ _ROWS = (
     ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  4,     "log"),
     ("spectrum_dB", "radial power spectrum difference",         "dB",          "lower",  "pixels",  40,   0.2,   "log"),
     ("JSD",         "Jensen–Shannon divergence of grey levels", "bit",         "lower",  "pixels",  1,    0.001, "log"),
+    ("JSD_sector",  "the same inside the sector",               "bit",         "lower",  "pixels",  1,    0.001, "log"),
     ("JSD_root",    "Jensen–Shannon distance, as published",    "√nat",        "lower",  "pixels",  0.7,  0.01,  "log"),
     ("precision",   "precision",                                "",            "higher", "encoder", 0,    1,     "linear"),
     ("recall",      "recall",                                   "",            "higher", "encoder", 0,    1,     "linear"),
     ("density",     "density",                                  "",            "higher", "encoder", 0,    1,     "linear"),
     ("coverage",    "coverage",                                 "",            "higher", "encoder", 0,    1,     "linear"),
+    ("vendi",       "effective number of different images",     "",            "floor",  "encoder", 1,    100,   "log"),
+    ("speckle_axial",   "width of speckle along the beam",      "pixels",      "floor",  "pixels",  1,    10,    "log"),
+    ("speckle_lateral", "width of speckle across the beam",     "pixels",      "floor",  "pixels",  1,    10,    "log"),
+    ("speckle_SNR", "mean by spread of speckle",                "",            "floor",  "pixels",  0.1,  10,    "log"),
     ("SSIM",        "structural similarity",                    "",            "higher", "pairs",   0.2,  1,     "linear"),
+    ("MS_SSIM",     "multi-scale structural similarity",        "",            "higher", "pairs",   0.2,  1,     "linear"),
     ("PSNR",        "peak signal-to-noise ratio",               "dB",          "higher", "pairs",   10,   40,    "linear"),
     ("LPIPS",       "perceptual distance (AlexNet)",            "",            "lower",  "pairs",   0.7,  0.01,  "log"),
 )

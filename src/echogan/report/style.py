@@ -136,8 +136,8 @@ def log_axis(axis, values):
     axis.set_minor_formatter(NullFormatter())
 
 
-def spread(heights, gap):
-    """`heights` moved apart to at least `gap`, in the same order and about the same middle, for end labels."""
+def spread(heights, gap, top=0.98):
+    """`heights` moved apart to at least `gap` below `top`, in the same order and about the same middle, for end labels."""
     order = np.argsort(heights, kind="stable")
     placed = np.array(heights, float)[order]
     for _ in range(200):
@@ -147,6 +147,7 @@ def spread(heights, gap):
         push = np.maximum(short, 0) / 2
         placed[:-1] -= push
         placed[1:] += push
+    placed = np.minimum(placed, top - gap * np.arange(len(placed))[::-1])
     result = np.empty_like(placed)
     result[order] = placed
     return result

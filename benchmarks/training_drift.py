@@ -1,0 +1,57 @@
+"""Whether longer training pays: the last kept weights of a run against the best kept ones.
+
+Prints, for each run, the Frechet distance of the small encoder (EfficientNet-Lite0) between generated images and all VAL
+frames at the moments whose weights were kept, and last / best. 1.00: the end is the best; wanted of configs of ours: at
+most 1.15. The distance is biased by its n, the same on both sides of the ratio.
+
+    python benchmarks/training_drift.py wgan/gp medgan/rank --data FRAMES [--n 2000] [--since 4]
+"""
+
+import argparse
+from pathlib import Path
+
+from echogan import encoders
+from echogan.config import RunFolder
+from echogan.data.frames import load_frames
+from echogan.engine.checkpoint import kept_moments, load_weights
+from echogan.engine.feed import resized
+from echogan.engine.launch import hardware, pick_device
+from echogan.engine.sampling import generated
+from echogan.metrics.frechet import frechet
+
+
+def distances(run, frames, encoder, n, since):
+    """{kimg: distance to VAL} of the weights kept from `since` kimg on."""
+    found, features = {}, None
+    for kimg, path in sorted(kept_moments(RunFolder.find(run).checkpoints).items()):
+        if kimg < since:
+            continue
+        model, _ = load_weights(path, encoder.device)
+        if features is None:
+            features = encoder(resized(frames.split("VAL").images, model.config.resolution, encoder.device))
+        found[kimg] = frechet(encoder(generated(model, n)), features).value
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", help="runs, e.g. wgan/gp")
+    parser.add_argument("--data", type=Path, help="frames they were trained on")
+    parser.add_argument("--n", type=int, default=2000)
+    parser.add_argument("--since", type=float, default=4.0, help="kimg; earlier weights are far from the best")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    if not (args.runs and args.data):
+        return print("name runs and --data FRAMES; without them there is nothing to measure")
+    device, frames = pick_device(args.device), load_frames(args.data)
+    encoder = encoders.find("lite0", device)
+    print(f"{frames.kind} {frames.fingerprint()}, VAL, {args.n} generated images, lite0, {hardware(device)}")
+    for run in args.runs:
+        found = distances(run, frames, encoder, args.n, args.since)
+        line = "  ".join(f"{kimg:g}: {value:.2f}" for kimg, value in found.items())
+        last = found[max(found)]
+        print(f"{run}  last / best {last / min(found.values()):.3f}   ({line})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
