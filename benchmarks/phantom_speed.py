@@ -16,7 +16,8 @@ from pathlib import Path
 import cv2
 
 from echogan.data.phantom.phantom import make_phantom
-from echogan.data.phantom.study import write_avi, write_echonet
+from echogan.data.phantom.study import write_echonet
+from echogan.data.video import write_avi
 
 WANTED = 150.0  # frames per second of one core
 

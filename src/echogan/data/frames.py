@@ -31,7 +31,7 @@ COLUMNS = (
     "frame",  # index in the recording
     "EF",  # %
     "quality",  # the data set's own grade: Good, Medium, Poor, ...
-    "duplicate_of",  # file of an earlier row that is the same frame of the same recording
+    "duplicate_of",  # file of an earlier row that is the same picture of the same patient
 )
 OPTIONAL = (
     "domain",  # of an enhancer: A low, B good, empty for what lies between

@@ -11,7 +11,6 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from echogan.data.clip import SPLITS
@@ -20,6 +19,7 @@ from echogan.data.phantom.cycle import LONGEST_SYSTOLE
 from echogan.data.phantom.fan import stream
 from echogan.data.phantom.phantom import make_phantom
 from echogan.data.phantom.workers import check_patients, in_processes, patient_seed, write_csv, write_provenance
+from echogan.data.video import write_avi
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder
 
@@ -137,17 +137,6 @@ def write_patient(job):
     order = (es, ed) if recipe.order == "small_first" else (ed, es)
     traces = [(*row, frame) for frame in order for row in phantom.tracing(beat[frame]).tolist()]
     return Record(name, values, traces, phantom.chambers())
-
-
-def write_avi(path, frames, fps):
-    """Write grey frames (T, H, W) uint8 as a Motion JPEG AVI of three equal channels, as the published videos are."""
-    height, width = frames.shape[1:]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), float(fps), (width, height))
-    if not writer.isOpened():
-        raise BadInput(f"{path} cannot be written as Motion JPEG; check the folder, or reinstall opencv-python")
-    for frame in frames:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
-    writer.release()
 
 
 # ------------------------------------------------------------------------------------------------------- tables
