@@ -29,6 +29,18 @@ def blobs(n, size=32, seed=0):
     return (255 * np.exp(-distance / (2 * (size / 10) ** 2))).astype(np.uint8)
 
 
+def feed_for(model, n=40, seed=0):
+    """Made-up data with every column that the model asks for; rows belong together."""
+    from echogan.engine.feed import Feed, Unpaired  # torch must not load before the lines above
+
+    size = model.config.resolution
+    images = blobs(n, size)
+    if "A" in model.inputs:
+        return Unpaired(A=Feed(images, size, seed=seed), B=Feed(255 - blobs(n, size, seed=1), size, seed=seed + 1))
+    columns = {"label": images.max((1, 2)) % 2, "mask": images // 64, "edge": 255 * (images // 16 == 8)}
+    return Feed(images, size, seed=seed, **{name: columns[name] for name in model.inputs if name != "image"})
+
+
 def framed(train=48, val=8, test=8):
     """A FrameSet of blobs of 32 px, two of each patient."""
     splits = ["TRAIN"] * train + ["VAL"] * val + ["TEST"] * test

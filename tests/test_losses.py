@@ -47,3 +47,36 @@ def test_points_between_lie_on_the_lines():
     real, fake, u = images(seed=1), images(seed=2), torch.rand(5, 1, 1, 1)
     points = losses.between(real, fake, u)
     assert points.requires_grad and torch.allclose((points - fake) / (real - fake), u.expand_as(real), atol=1e-4)
+
+
+def test_the_hinge_pushes_only_what_lies_within_its_margins():
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
+    assert losses.hinge_discriminator(real, fake).item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 1 + 2) / 3)
+    assert losses.hinge_generator(fake).item() == pytest.approx(2 / 3)
+    real.requires_grad_(), fake.requires_grad_()
+    losses.hinge_discriminator(real, fake).backward()
+    assert real.grad.tolist() == pytest.approx([0, -1 / 3, -1 / 3])
+    assert fake.grad.tolist() == pytest.approx([0, 1 / 3, 1 / 3])
+
+
+def test_least_squares_are_met_at_one_and_nought():
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
+    assert losses.least_squares_discriminator(real, fake).item() == pytest.approx(2 + 2)
+    assert losses.least_squares_generator(fake).item() == pytest.approx(1)
+
+
+def test_commitment_moves_the_tokens_and_the_book_its_codes():
+    z, e = torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([0.0, 4.0], requires_grad=True)
+    for loss, moved, still in ((losses.commitment, z, e), (losses.codebook, e, z)):
+        value = loss(z, e)
+        assert value.item() == pytest.approx(2.5)
+        (gradient,) = torch.autograd.grad(value, moved)
+        torch.testing.assert_close(gradient, (moved - still).detach())
+        assert torch.autograd.grad(loss(z, e), still, allow_unused=True) == (None,)
+
+
+def test_the_adaptive_weight_is_a_quotient_of_lengths_with_bounds():
+    pull, push = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]])
+    assert losses.adaptive_weight(pull, push).item() == pytest.approx(5 / 2.0001)
+    assert losses.adaptive_weight(pull, 0 * push).item() == pytest.approx(1e4)
+    assert losses.adaptive_weight(0 * pull, 0 * push).item() == 0

@@ -56,6 +56,13 @@ class Batch(dict):
         return Batch(data, total, self.first + k * self.stride, self.stride * n, self.rng)
 
 
+class Head(Batch):
+    """The first rows of a block of `total`, with the random numbers that they have in the whole block."""
+
+    def _rows(self, draw, shape):
+        return super()._rows(draw, shape)[: len(self["index"])]
+
+
 @dataclass(frozen=True)
 class Rows:
     """A per-sample statistic: `after` receives it for the whole global batch, in order; all others arrive averaged."""
@@ -159,20 +166,20 @@ class Architecture(nn.Module):
         device = next(self.parameters()).device
         for first in range(0, n, BLOCK):
             rng = torch.Generator().manual_seed(seed_of(seed, "sample", first))
-            rows = {"index": torch.arange(first, first + BLOCK, device=device)}
+            rows = {"index": torch.arange(first, min(first + BLOCK, n), device=device)}
             if label is not None:
-                rows["label"] = torch.full((BLOCK,), label, device=device)
-            yield self.drawn(Batch(rows, BLOCK, rng=rng), truncation, **choices)[: n - first]
+                rows["label"] = torch.full_like(rows["index"], label)
+            yield self.drawn(Head(rows, BLOCK, rng=rng), truncation, **choices)
 
-    def translate(self, batch, **choices):
+    def translate(self, batch) -> Tensor:
         """Images (rows, 1, H, W) in [-1, 1] made of the batch's inputs: a reconstruction, a mask or edges filled, A made B."""
         raise BadInput(f"{type(self).__name__} makes images from noise; it translates none")
 
-    def makes(self, kimg):
+    def makes(self, kimg) -> str:
         """What a reading looks at: "generate", images from noise, or "translate", those of the VAL inputs."""
         return "generate"
 
-    def panel(self, batch):
+    def panel(self, batch) -> tuple[tuple, tuple]:
         """Pictures (rows, 1, H, W) in [-1, 1] to show before a translation: its inputs; and those to show after it."""
         return (), (batch["image"],)
 

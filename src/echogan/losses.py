@@ -73,3 +73,46 @@ def path_lengths(images, latents, noise):
     projected = (images * noise).sum() / sqrt(images[0, 0].numel())
     (gradient,) = torch.autograd.grad(projected, latents, create_graph=True)
     return gradient.square().sum(2).mean(1).sqrt()
+
+
+def hinge_discriminator(real, fake):
+    """E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))] (Lim 2017, eq. 2)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_generator(fake):
+    """-E[D(fake)], the generator's side of the hinge."""
+    return -fake.mean()
+
+
+def least_squares_discriminator(real, fake):
+    """E[(D(real) - 1)^2] + E[D(fake)^2], twice LSGAN with labels 0 and 1 (Mao 2017, eq. 9)."""
+    return (real - 1).square().mean() + fake.square().mean()
+
+
+def least_squares_generator(fake):
+    """E[(D(fake) - 1)^2] (Mao 2017, eq. 9)."""
+    return (fake - 1).square().mean()
+
+
+def absolute(images, goal):
+    """E|x - y|, the mean over pixels (Isola 2017, eq. 3)."""
+    return (images - goal).abs().mean()
+
+
+def commitment(tokens, codes):
+    """E[(z - sg(e))^2]: what an encoder gave is pulled to the codes it was given (van den Oord 2017, eq. 3, third term)."""
+    return (tokens - codes.detach()).square().mean()
+
+
+def codebook(tokens, codes):
+    """E[(sg(z) - e)^2]: codes are pulled to the tokens they stand for (van den Oord 2017, eq. 3, second term)."""
+    return (tokens.detach() - codes).square().mean()
+
+
+def adaptive_weight(pull, push, least=1e-4, most=1e4):
+    """lambda = |grad rec| / (|grad adv| + least), at most `most` (Esser 2021, eq. 7).
+
+    `pull`, `push`: gradients by the decoder's last kernel of the reconstruction and of the adversarial loss.
+    """
+    return (pull.norm() / (push.norm() + least)).clamp(max=most)

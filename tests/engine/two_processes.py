@@ -6,10 +6,9 @@ from dataclasses import replace
 import torch
 
 from echogan import models
-from echogan.engine.feed import Feed
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import joined, rank, shareable, world
-from tests.conftest import blobs
+from tests.conftest import feed_for
 
 TICKS = 6
 
@@ -19,14 +18,24 @@ def trained(arch, name, accumulate=1):
     config = models.config_of(arch, name).tiny()
     config = replace(config, batch=max(config.batch, 8))  # images of a group are compared: whole groups to a process
     torch.manual_seed(0)
-    model = shareable(models.load(arch).build(config), config.batch, accumulate)
+    model = without_dropout(shareable(models.load(arch).build(config), config.batch, accumulate))
     engine = Engine(model, Numerics(seed=0, accumulate=accumulate))
-    feed = Feed(blobs(40, config.resolution), config.resolution, seed=0)
+    feed = feed_for(model)
     for _ in range(TICKS):
         batch = feed.batch(engine.clock.images, config.batch, rank(), world())
-        batch["image"] = batch["image"].double()
+        batch.update({name: x.double() for name, x in batch.items() if x.is_floating_point()})
         engine.tick(batch)
     return {"model": engine.model.state_dict(), "average": {n: s.state_dict() for n, s in engine.shadow.items()}}
+
+
+def without_dropout(model):
+    """The model, nothing of which drops out: every process draws its own."""
+    for module in model.modules():
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from tyro.conf import Positional, arg
 from echogan.cli.app import Bar, Device, command
 from echogan.config import shown
 
+PAIRS = {  # what SSIM and its like are of
+    "diversity": "random pairs within each set: the goal is that of real images",
+    "reconstruction": "pairs of an image and the frame it should be",
+}
 Fakes = Positional[Annotated[str, arg(metavar="FAKES")]]
 
 
@@ -20,6 +24,7 @@ def evaluate(
     n: int | None = None,
     encoder: str = "auto",
     trust_code: bool = False,
+    stage: Literal["auto", "generate", "translate"] = "auto",
     seed: int = 0,
     kimg: float | None = None,
     truncation: float = 1.0,
@@ -36,6 +41,8 @@ def evaluate(
         n: images a side at most; default as many as the split has.
         encoder: auto = inception2015 where its weights are, else none; or lite0, or module:Class of your own.
         trust_code: allow code of your own to run.
+        stage: what a run is judged by: generate = images from noise, translate = its reconstructions of the split's own frames
+            (or its images of their edges or masks); auto = what it learnt last.
         seed: of what is generated or chosen.
         kimg: moment of a run's training; the nearest kept weights are used.
         truncation: below 1 less varied and more typical.
@@ -59,7 +66,7 @@ def evaluate(
             n,
             **chosen,
             device=where,
-            wanted=Wanted(seed, kimg, truncation),
+            wanted=Wanted(seed, kimg, truncation, stage="" if stage == "auto" else stage),
             callback=tell,
         )
     for sentence in cautions(row):
@@ -112,5 +119,5 @@ def _table(fakes, row):
         lines.append(f"{name:16} {value:10.4g} {interval:12} {real}".rstrip())
     who = f"{row['n_fake']} images of {fakes} against {row['n_real']} of {row['split']} at {row['size']} px"
     with_what = f"encoder {row['encoder'] or 'none'}; real images: {row['n_floor']} of {row['floor_of']}"
-    pairs = f"SSIM, PSNR and LPIPS of {row['n_pairs']} random pairs within each set: the goal is that of real images"
+    pairs = f"SSIM, PSNR and LPIPS of {row['n_pairs']} {PAIRS[row['paired']]}"
     return "\n".join([*lines, f"{who}; {with_what}; ± is half the 95 % interval; {pairs}"])

@@ -1,5 +1,6 @@
 """Commands that train, and that generate from what was trained."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +53,8 @@ def train(
     settings = Settings(kimg, seed, device, precision, accumulate, compile, patience, deterministic)
     with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
         run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell)
+    for guest, state in run.read().get("guests", {}).items():
+        print(f"echogan: {guest} {state}", file=sys.stderr)
     print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
 
 
@@ -83,9 +86,9 @@ def sample(
     from echogan.engine.launch import pick_device
     from echogan.engine.sampling import Wanted, write_samples
 
-    wanted = Wanted(seed, kimg, truncation, label, _choices(set))
+    wanted = Wanted(seed, kimg, truncation, label, choices_of(set))
     header = write_samples(run, out, n, wanted, pick_device(device))
-    print(f"{n} images of {_origin(header)} in {shown(out)}")
+    print(f"{n} images of {origin(header)} in {shown(out)}")
 
 
 @command
@@ -120,16 +123,17 @@ def interpolate(
     from echogan.engine.launch import pick_device
     from echogan.engine.sampling import Wanted, write_interpolation
 
-    wanted = Wanted(seed, kimg, truncation, label, _choices(set))
+    wanted = Wanted(seed, kimg, truncation, label, choices_of(set))
     header = write_interpolation(run, out, keys, steps, wanted, pick_device(device), fps)
-    print(f"{keys * steps} frames of {_origin(header)} in {shown(out)}")
+    print(f"{keys * steps} frames of {origin(header)} in {shown(out)}")
 
 
-def _origin(header):
+def origin(header):
+    """Whose images: the run, its moment and its data."""
     return f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg, trained on {header['data']}"
 
 
-def _choices(pairs):
+def choices_of(pairs):
     """{"noise": "constant", "temperature": 0.9} of key=value words."""
     parted = [pair.partition("=") for pair in pairs]
     if wrong := [pair for pair, (_, equals, _) in zip(pairs, parted) if not equals]:

@@ -61,6 +61,11 @@ class Lpips(nn.Module):
         return images[:, None].to(self.shift.device).float() / 127.5 - 1
 
 
+def available():
+    """Whether the weights of `lpips` are on this machine."""
+    return all(map(weights.locate, ("alexnet", "lpips_alex")))
+
+
 def lpips(device="cpu"):
     """The `Lpips` of the verified weights; a `BadInput` says how to get them where they are missing."""
     return Lpips(weights.tensors("alexnet"), weights.tensors("lpips_alex")).to(device).eval()

@@ -56,7 +56,13 @@ def load_weights(path, device="cpu"):
     module = models.load(header["arch"])
     config = json.loads(header["config"])
     model = module.build(module.Config(**config)).to(device).eval()
-    _, unknown = model.load_state_dict(tensors, strict=False)
+    try:
+        _, unknown = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:  # a tensor of another shape
+        words = " ".join(str(error).split()).partition(": ")[2].rstrip(".")
+        raise BadInput(
+            f"{path} does not fit the config in its header ({words}); take a file as training wrote it"
+        ) from error
     lacking = [k for c in model.exports for k in getattr(model, c).state_dict() if f"{c}.{k}" not in tensors]
     if unknown or lacking:
         raise BadInput(f"{path} does not fit {header['arch']}: {(unknown + lacking)[0]} is not where it should be")

@@ -16,7 +16,9 @@ MAY_CHANGE = ("kimg", "device", "row_kimg", "patience")
 
 
 def resolved(config, frames):
-    """`config` with what the data decide: the number of classes of its `condition`; and the names of the classes."""
+    """`config` with what the data decide: how many labels their masks have, and classes its `condition`; the classes' names."""
+    if hasattr(config, "labels") and frames.labels:
+        config = replace(config, labels=max(frames.labels.values()) + 1)
     condition = getattr(config, "condition", "")
     if not condition:
         return config, ()
@@ -43,6 +45,7 @@ def describe(run, frames, autocast):
         "parameters": {n: sum(p.numel() for p in c.parameters()) for n, c in run.model.named_children()},
         "precision": str(autocast or torch.float32).removeprefix("torch."),
         "hardware": f"{world()} x {device}" if world() > 1 else device,
+        **({"guests": run.guests} if run.guests else {}),
         "versions": {"echogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "chosen_by": f"{'KID_lite0' if encoders.available('lite0') else 'SWD'} of the VAL readings",
     }

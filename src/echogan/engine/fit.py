@@ -17,6 +17,7 @@ from echogan.engine import checkpoint, watch
 from echogan.engine.describe import adopt, describe, resolved
 from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
+from echogan.engine.guests import invited
 from echogan.engine.launch import hardware, make_deterministic, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
@@ -95,11 +96,13 @@ class Run:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
         make_deterministic(settings.deterministic)
+        self.config, guests, self.guests = invited(self.config, self.device)
         autocast = pick_precision(settings.precision, self.device)
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         # A kill may precede the first checkpoint, so the first weights come from the seed.
         torch.manual_seed(settings.seed)
-        model = models.load(arch).build(self.config).to(self.device, memory_format=torch.channels_last)
+        model = models.load(arch).build(self.config, *([guests] if guests else []))
+        model = model.to(self.device, memory_format=torch.channels_last)
         self.model = shareable(model, self.config.batch, settings.accumulate)
         self.description: dict = describe(self, frames, autocast)
         self.engine = Engine(self.model, Numerics(settings.seed, settings.accumulate, autocast, settings.compile))
@@ -176,12 +179,21 @@ class Run:
             )
 
     def _stalled(self):
+        """Whether patience is over, which it never is before the last stage."""
+        if self.model.makes(self.engine.clock.kimg) != self.model.makes(math.inf):
+            return False
         return watch.stalled(self._readings("kimg"), self._readings(self.gallery.chosen_by), self.settings.patience)
 
     def _readings(self, column):
-        """What training read; rows that `echogan evaluate --keep` added choose nothing."""
+        """What training read in the present stage; rows that `echogan evaluate --keep` added choose nothing.
+
+        What reconstructs best need not generate at all: stages are not compared.
+        """
         own = [row.get("variety") not in (None, "") for row in self.metrics.rows]
-        return [value for value, read in zip(self.metrics.numbers(column), own) if read]
+        stages = [row.get("stage") or "generate" for row in self.metrics.rows]
+        now = self.model.makes(self.engine.clock.kimg)
+        kept = [read and stage == now for read, stage in zip(own, stages)]
+        return [value for value, keep in zip(self.metrics.numbers(column), kept) if keep]
 
     def _kept(self):
         return (

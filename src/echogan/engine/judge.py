@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from echogan import encoders
 from echogan.config import RunFolder, folder
 from echogan.data.clip import SPLITS
-from echogan.encoders import weights
-from echogan.encoders.lpips import lpips as lpips_network
+from echogan.encoders import lpips as perceptual
 from echogan.engine.evaluate import spread
 from echogan.engine.feed import resized
 from echogan.engine.recorder import METRICS, Table
@@ -25,7 +24,18 @@ from echogan.engine.sampling import BEST
 from echogan.engine.source import fakes_of, frames_of
 from echogan.errors import BadInput
 from echogan.files import atomic
-from echogan.metrics import frechet, histogram, kernel, manifold, paired, sliced, speckle, spectrum, variety
+from echogan.metrics import (
+    frechet,
+    histogram,
+    jpeg2000,
+    kernel,
+    manifold,
+    paired,
+    sliced,
+    speckle,
+    spectrum,
+    variety,
+)
 from echogan.metrics.estimate import half_sample_error
 from echogan.sector import study_mask
 
@@ -55,8 +65,7 @@ def networks(device="cpu", encoder=None):
     """
     if encoder is None and encoders.available("inception2015"):
         encoder = encoders.find("inception2015", device)
-    heads = all(map(weights.locate, ("alexnet", "lpips_alex")))
-    return {"encoder": encoder, "lpips": lpips_network(device) if heads else None}
+    return {"encoder": encoder, "lpips": perceptual.lpips(device) if perceptual.available() else None}
 
 
 def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device="cpu", wanted=BEST, callback=None):
@@ -67,11 +76,14 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
     the split has. Images are compared at the smaller of both sizes. Without an `encoder` and `lpips` (`networks`) the
     metrics that need none are given. Columns: a metric, its standard error (`<metric>_error`) and its floor
     (`floor_<metric>`): as many real images of `floor_of` in place of the fakes. SSIM, PSNR and LPIPS are those of random
-    pairs within a set (`paired` = diversity). Progress goes to `callback(done, total)` in encoded images.
+    pairs within a set (`paired` = diversity). A run that reconstructs or translates (`stage` = translate) is shown the frames
+    themselves; then pairs are an image and what it aims at (`paired` = reconstruction), FID is that of reconstructions, and an
+    autoencoder stands beside JPEG 2000 in the same `bits` an image. Progress goes to `callback(done, total)` in encoded images.
     """
     frames, device = frames_of(frames), torch.device(device)
-    real = _reference(frames, split, n)
-    images, known = fakes_of(source, n or len(real.images), wanted, device)
+    part = _reference(frames, split, n)
+    real = Side(torch.from_numpy(part.images), part.index["patient"].to_numpy())
+    images, known = fakes_of(source, n or len(part), wanted, device, part)
     stand_in = _stand_in(frames, split, len(images))
     _refuse_unfit(images, real.images)
     size, in_sector = min(images.shape[-1], real.images.shape[-1]), "mask" in frames.manifest
@@ -90,7 +102,7 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
         "n_fake": len(fakes.images),
         **measure(fakes, real, encode.name, in_sector),
         **floor,
-        **paired.diversity(fakes.images, real.images, lpips, real.patients),
+        **_of_pairs(fakes, real, lpips, known),
     }
 
 
@@ -188,6 +200,19 @@ def _columns(estimates):
     return {key: number for pair in pairs for key, number in pair.items()}
 
 
+def _of_pairs(fakes, real, lpips, known):
+    """SSIM, PSNR and LPIPS of the pairs that mean something: with the true image where there is one, else within a set."""
+    if known.get("stage") != "translate":
+        return paired.diversity(fakes.images, real.images, lpips, real.patients)
+    row = paired.reconstruction(fakes.images, real.images, lpips, real.patients)
+    if "bits" not in known:
+        return row
+    kept, bits = jpeg2000.at_bits(real.images.cpu().numpy(), known["bits"])
+    beside = paired.reconstruction(torch.from_numpy(kept).to(real.images.device), real.images, lpips)
+    named = {f"JPEG2000_{name}": beside[name] for name in ("SSIM", "PSNR", "LPIPS") if name in beside}
+    return {**row, **named, "JPEG2000_bits": float(np.mean(bits))}
+
+
 # ------------------------------------------------------------------------------------------------ the real side
 
 
@@ -197,12 +222,11 @@ def _undivided(frames):
 
 
 def _reference(frames, split, n):
-    """`n` images of a split (all where n is None), with their patients."""
+    """`n` frames of a split (all where n is None)."""
     if not _undivided(frames) and split not in SPLITS:
         raise BadInput(f"there is no split {split!r}; choose from {', '.join(SPLITS)}")
     part = frames if _undivided(frames) else frames.split(split)
-    part = part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
-    return Side(torch.from_numpy(part.images), part.index["patient"].to_numpy())
+    return part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
 
 
 def _stand_in(frames, split, n):

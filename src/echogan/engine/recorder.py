@@ -22,6 +22,8 @@ METRICS = (
     *("floor_JSD_sector", "floor_speckle_axial", "floor_speckle_lateral", "floor_speckle_SNR"),
     *("n_pairs", "MS_SSIM", "SSIM_error", "MS_SSIM_error", "PSNR_error", "LPIPS_error"),
     *("floor_SSIM", "floor_MS_SSIM", "floor_PSNR", "floor_LPIPS"),
+    "stage",  # what the reading looked at: generate or translate
+    *("bits", "JPEG2000_bits", "JPEG2000_SSIM", "JPEG2000_PSNR", "JPEG2000_LPIPS"),  # an image's, of an autoencoder
 )
 
 

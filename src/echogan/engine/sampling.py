@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Wanted:
     truncation: float = 1.0  # below 1 less varied and more typical
     label: str = ""  # class of a conditional run, by name; "" = as common as in its data
     choices: dict = field(default_factory=dict)  # further ones of the architecture, e.g. {"noise": "constant"}
+    stage: str = ""  # generate | translate, for a run that does both; "" = what it did last
 
 
 BEST = Wanted()
@@ -48,6 +50,23 @@ def find_weights(source, kimg=None):
     return moments[min(moments, key=lambda kept: abs(kept - kimg))]
 
 
+def load_generator(path, device="cpu"):
+    """(model, header) of a .safetensors file whose model makes images from noise; a `BadInput` where it does not, or not yet."""
+    model, header = load_weights(path, device)
+    refuse_translator(model, header)
+    return model, header
+
+
+def refuse_translator(model, header):
+    """A `BadInput` where a model makes images of images only, at this moment of its training or at all."""
+    if model.makes(header["kimg"]) != "generate":
+        later = model.makes(math.inf) == "generate"
+        remedy = "take a later moment, or train it on" if later else "use `echogan reconstruct`"
+        raise BadInput(
+            f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg makes images of images, none from noise; {remedy}"
+        )
+
+
 def generated(model, n, wanted=BEST, label=None):
     """`n` images of a model, uint8 (n, H, W) on its device."""
     blocks = model.samples(n, wanted.seed, wanted.truncation, label, **wanted.choices)
@@ -60,7 +79,7 @@ def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
     Returns the header of the weights: which config, which moment, what data they were trained on.
     """
     path = find_weights(source, wanted.kimg)
-    model, header = load_weights(path, device)
+    model, header = load_generator(path, device)
     images = generated(model, n, wanted, class_of(header, wanted.label)).cpu().numpy()
     if str(out).endswith(".png"):
         write_png(out, grid(images))
@@ -68,7 +87,7 @@ def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
     with atomic_folder(out) as folder:
         for i, image in enumerate(images):
             write_png(folder / f"img_{i:05d}.png", image)
-        write_json(folder / "manifest.json", {**header, "n": n, **_made_by(path, wanted)})
+        write_json(folder / "manifest.json", {**header, "n": n, **provenance(path, wanted)})
     return header
 
 
@@ -83,7 +102,8 @@ def class_of(header, name):
     return names.index(name)
 
 
-def _made_by(path, wanted):
+def provenance(path, wanted):
+    """What a manifest says of how images were made."""
     choices = {"seed": wanted.seed, "truncation": wanted.truncation, "label": wanted.label, **wanted.choices}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {**choices, "weights": path.name, "weights_sha256": digest, "echogan": __version__}
@@ -128,6 +148,6 @@ def interpolation(model, keys=6, steps=24, wanted=BEST, label=None):
 
 def write_interpolation(source, out, keys=6, steps=24, wanted=BEST, device="cpu", fps=24.0):
     """Write the film of an `interpolation` to `out` (.gif or .mp4); returns the header of the weights."""
-    model, header = load_weights(find_weights(source, wanted.kimg), device)
+    model, header = load_generator(find_weights(source, wanted.kimg), device)
     write_film(out, interpolation(model, keys, steps, wanted, class_of(header, wanted.label)), fps)
     return header

@@ -8,20 +8,22 @@ import pandas as pd
 import torch
 
 from echogan.data.frames import COLUMNS, FrameSet, load_frames
-from echogan.data.images import decode
-from echogan.data.stills import list_stills
+from echogan.data.images import IMAGE_SUFFIXES, decode
+from echogan.data.stills import Still, list_stills
 from echogan.data.tree import open_tree
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.evaluate import spread
-from echogan.engine.sampling import BEST, class_of, find_weights, generated
+from echogan.engine.sampling import BEST, class_of, find_weights, generated, refuse_translator
+from echogan.engine.translating import inputs_of, translated
 from echogan.errors import BadInput
 
 
-def fakes_of(source, n, wanted=BEST, device="cpu"):
+def fakes_of(source, n, wanted=BEST, device="cpu", given=None):
     """(uint8 tensor (N, H, W) on the device, what config made it): at most `n` images, generated where needed.
 
     `source` is an array or tensor of images, a run (folder or <arch>/<config>), a .safetensors file, or a folder or ZIP of
-    pictures, e.g. a StyleGAN2-ADA data set.
+    pictures, e.g. a StyleGAN2-ADA data set. A run that reconstructs or translates makes one image of each of the frames
+    `given`, a `FrameSet`; then `stage` is "translate", and image i aims at frame i.
     """
     if isinstance(source, (np.ndarray, torch.Tensor)):
         return torch.as_tensor(spread(source, n, wanted.seed)).to(device), {}
@@ -30,12 +32,19 @@ def fakes_of(source, n, wanted=BEST, device="cpu"):
         images, _ = read_pictures(path, n, wanted.seed)
         return torch.from_numpy(images).to(device), {}
     model, header = load_weights(find_weights(source, wanted.kimg), device)
-    images = generated(model, n, wanted, class_of(header, wanted.label))
-    return images, {"arch": header["arch"], "config": header["name"], "kimg": header["kimg"]}
+    known = {"arch": header["arch"], "config": header["name"], "kimg": header["kimg"]}
+    stage = wanted.stage or model.makes(header["kimg"])
+    if given is not None and stage == "translate" and model.paired:
+        bits = {"bits": model.config.bits} if hasattr(model.config, "bits") else {}
+        return translated(model, inputs_of(model, given, device), wanted), {**known, "stage": stage, **bits}
+    if wanted.stage == "translate":
+        raise BadInput(f"{known['arch']}/{known['config']} aims at no true image to be judged by; leave the stage out")
+    refuse_translator(model, header)
+    return generated(model, n, wanted, class_of(header, wanted.label)), {**known, "stage": "generate"}
 
 
 def frames_of(source):
-    """The `FrameSet` of a reference: frames that were extracted, or any folder or ZIP of pictures (one split, "ALL")."""
+    """The `FrameSet` of a reference: frames that were extracted, or any picture, folder or ZIP of them (one split, "ALL")."""
     if isinstance(source, FrameSet):
         return source
     path = Path(source)
@@ -49,7 +58,12 @@ def frames_of(source):
 
 
 def read_pictures(path, n=None, seed=0):
-    """(uint8 (N, H, W), the `Still` of each) of a folder or ZIP: all pictures of one size, or `n` of them chosen by the seed."""
+    """(uint8 (N, H, W), the `Still` of each) of a folder or ZIP: all pictures of one size, or `n` of them chosen by the seed.
+
+    A single picture is a folder of one.
+    """
+    if Path(path).suffix.lower() in IMAGE_SUFFIXES and Path(path).is_file():
+        return decode(Path(path).read_bytes(), path)[None], [Still(Path(path).name, Path(path).stem, "")]
     tree = open_tree(path)
     stills = list_stills(tree).stills
     if not stills:

@@ -7,14 +7,15 @@ from PIL import Image
 from echogan.errors import BadInput
 from echogan.report import lines, losses, progress, radar, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
+from echogan.report.run import together
 
 
 def best_runs(runs, lead=None):
     """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading."""
     lead = lead or common_lead(runs)
     best = {}
-    for run in runs:
-        value = _best_value(run, lead)
+    for run, curve in zip(runs, together(runs, lead)):
+        value = _best_value(curve, lead)
         if np.isfinite(value):
             sign = -1 if METRICS[lead].better == "higher" else 1
             best[run.arch] = min(best.get(run.arch, (np.inf, run)), (sign * value, run), key=lambda pair: pair[0])
@@ -61,7 +62,7 @@ def radars(runs):
 def pareto(runs):
     """Best reading of every run against the training time until it; the staircase joins what nothing beats."""
     lead = common_lead(runs)
-    rows = [(run, run.curve(lead)) for run in runs if lead in run.measured]
+    rows = [(run, curve) for run, curve in zip(runs, together(runs, lead)) if curve]
     points = [(run, curve, curve.best()) for run, curve in rows]
     points = [(run, c, row) for run, c, row in points if row is not None and row.get("seconds", np.nan) > 0]
     if not points:
@@ -112,15 +113,14 @@ def _archs(runs):
     return list(dict.fromkeys(run.arch for run in runs))
 
 
-def _best_value(run, lead, until=np.inf):
-    curve = run.curve(lead)
+def _best_value(curve, lead, until=np.inf):
     row = curve.best(until) if curve else None
     return np.nan if row is None else float(row[lead])
 
 
 def _pair(runs, lead):
     """((run, curve, row) published, the same of ours, kimg both may use) or None; "equal" is the shorter training."""
-    runs = [run for run in runs if lead in run.measured and not run.study]
+    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study]
     if len({run.published for run in runs}) < 2:
         return None
     until = min(run.metrics["kimg"].max() for run in runs)
@@ -128,7 +128,7 @@ def _pair(runs, lead):
     sides = []
     for published in (True, False):
         side = [run for run in runs if run.published is published]
-        values = [sign * _best_value(run, lead, until) for run in side]
+        values = [sign * _best_value(run.curve(lead), lead, until) for run in side]
         if not np.isfinite(values).any():
             return None
         run = side[int(np.nanargmin(values))]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echogan.errors import BadInput
 from echogan.files import atomic
-from echogan.report import across, heatmap, lines, losses, progress, radar, seeds, style, violin
+from echogan.report import across, codes, heatmap, lines, losses, progress, radar, seeds, style, violin
 from echogan.report.metrics import METRICS, leading
 from echogan.report.runs import read_runs
 
@@ -54,6 +54,7 @@ def plan(runs, results, alone=False):
 
 def _of_run(run, folder):
     jobs = [(folder / "losses_over_kimg.png", partial(losses.figure, run))]
+    jobs += [(folder / "codes_in_use_over_kimg.png", partial(codes.usage, run))] * codes.has_codes(run)
     jobs += [(folder / f"{name}_over_kimg.png", partial(lines.figure, [run], name)) for name in run.measured]
     jobs += [(folder / f"metrics_at_best_{lead}_radar.png", partial(radar.figure, [run])) for lead in _lead([run])]
     return jobs + _samples(run, folder / "samples_through_training")
@@ -62,6 +63,8 @@ def _of_run(run, folder):
 def _of_architecture(all_runs, folder):
     arch, runs = all_runs[0].arch, seeds.firsts(all_runs)
     jobs = [(folder / f"losses/{arch}_{r.name}_losses_over_kimg.png", partial(losses.figure, r)) for r in runs]
+    for run in filter(codes.has_codes, runs):
+        jobs.append((folder / f"losses/{arch}_{run.name}_codes_in_use_over_kimg.png", partial(codes.usage, run)))
     for name in _measured(runs):
         jobs.append((folder / f"line_graph/{arch}_{name}_over_kimg.png", partial(lines.figure, runs, name)))
         jobs.append((folder / f"violin/{arch}_{name}_readings_by_config.png", partial(violin.figure, runs, name)))

@@ -7,6 +7,7 @@ from matplotlib.patches import Rectangle
 from echogan.errors import BadInput
 from echogan.report import lines, style
 from echogan.report.metrics import ARROWS, METRICS, best, short
+from echogan.report.run import together
 
 MAP = colormaps["cividis"]  # equal steps for every kind of eye and in greyscale
 
@@ -18,7 +19,7 @@ def table(runs):
     that is the target; where nothing can be called best, the last reading stands, and no star.
     """
     names = [name for name in METRICS if any(name in run.measured for run in runs)]
-    columns = [[run.curve(name) for run in runs] for name in names]
+    columns = [together(runs, name) for name in names]
     values = np.array([[_value(curve) for curve in column] for column in columns]).T
     floors = np.array([_floor(column) for column in columns])
     stars = [_star(*column) for column in zip(columns, values.T, floors)]

@@ -11,9 +11,10 @@ import numpy as np
 
 from echogan.errors import BadInput
 from echogan.files import write_text
-from echogan.report import across, heatmap, lines, losses, progress, radar, seeds, style
+from echogan.report import across, codes, heatmap, lines, losses, progress, radar, seeds, style
 from echogan.report.draw import TOGETHER, Drawn
 from echogan.report.metrics import ARROWS, METRICS, leading, written
+from echogan.report.run import together
 from echogan.report.runs import read_runs
 
 
@@ -42,6 +43,7 @@ def write_pages(experiments, results, arch=None, config=None, callback=None):
 def run_page(run):
     """The page of one run as a string."""
     pictures = [("plot", partial(losses.figure, run))]
+    pictures += [("plot", partial(codes.usage, run))] * codes.has_codes(run)
     pictures += [("plot", partial(lines.figure, [run], name)) for name in run.measured]
     body = [
         f"<h1>{escape(run.title)}</h1>",
@@ -176,8 +178,7 @@ def _ranking(runs):
     except BadInput as error:
         return f'<p class="lead">{escape(str(error))}.</p>'
     rows = []
-    for run in runs:
-        curve = run.curve(lead)
+    for run, curve in zip(runs, together(runs, lead)):
         row = curve.best() if curve else None
         value = np.nan if row is None else float(row[lead])
         rows.append((value, run.label, "–" if row is None else f"{row['kimg']:.4g}"))

@@ -5,6 +5,7 @@ import numpy as np
 from echogan.errors import BadInput
 from echogan.report import style
 from echogan.report.metrics import BANDS, METRICS, written
+from echogan.report.run import STAGES, together
 
 SENSE = {
     "lower": "lower is better ↓",
@@ -15,8 +16,8 @@ SENSE = {
 
 def drawable(runs, name):
     """[(run, curve, look)] of the runs that measured metric `name`; looks stay those of the whole set of runs."""
-    rows = [(run, run.curve(name), look) for run, look in zip(runs, style.looks(len(runs)))]
-    rows = [row for row in rows if row[1] is not None]
+    looks = style.looks(len(runs))
+    rows = [(run, curve, look) for run, curve, look in zip(runs, together(runs, name), looks) if curve is not None]
     if not rows:
         raise BadInput(f"no run of {', '.join(sorted({run.arch for run in runs})) or 'none'} has a reading of {name}")
     return rows
@@ -31,7 +32,8 @@ def heading(runs, what):
 
 def meaning(curve):
     """Subtitle of a figure that shows one metric: its full name and which way is better."""
-    return f"{curve.metric.full} · {SENSE[curve.goal]}"
+    of = " of images made of images" if curve.stage == STAGES[1] and curve.metric.of != "pairs" else ""
+    return f"{curve.metric.full}{of} · {SENSE[curve.goal]}"
 
 
 @style.styled

@@ -9,6 +9,7 @@ import numpy as np
 from echogan.errors import BadInput
 from echogan.report import lines, style
 from echogan.report.metrics import ARROWS, METRICS, leading, ranked_by, written
+from echogan.report.run import together
 
 SPOKES = ("FID", "KID", "KID_lite0", "SWD", "spectrum_dB", "JSD", "JSD_root", "precision", "recall", "coverage")
 SPOKES += ("SSIM", "PSNR", "LPIPS")
@@ -20,7 +21,7 @@ def figure(runs, title=None, names=None, lead=None):
     """One small radar per run at its best moment (by the leading metric), all others hairline grey behind it."""
     lead = lead or leading([run.measured for run in runs])
     spokes = spokes_of(runs)
-    moments = [(run, best_moment(run, lead)) for run in runs]
+    moments = [(run, best_moment(run, lead)) for run, curve in zip(runs, together(runs, lead)) if curve]
     shown = [(run, kimg, values_at(run, spokes, kimg)) for run, kimg in moments if kimg is not None]
     if len(spokes) < 3 or not shown:
         raise BadInput(f"a radar needs three metrics, found {', '.join(spokes) or 'none'}")

@@ -18,13 +18,14 @@ ARCHITECTURES = {
     "spade": "SPADE",
 }
 CHOOSES = ("VAL", "TRAIN", "TEST")  # whose readings make a curve: VAL chooses, TEST reports once
+STAGES = ("generate", "translate")  # images from noise; images made of images, such as reconstructions
 PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
 COUNTS = "_updates"  # ends the columns of losses.csv that count updates, e.g. G_updates
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of one run over training: readings of one split, one encoder and one pairing, by kimg.
+    """One metric of one run over training: readings of one stage, one split, one encoder and one pairing, by kimg.
 
     `rows` keeps the readings that failed (NaN), so that a line breaks where there is nothing to show.
     """
@@ -32,6 +33,8 @@ class Curve:
     metric: Metric
     rows: pd.DataFrame
     paired: str = ""
+
+    stage: str = ""  # one of `STAGES`, where the table says
 
     kimg = property(lambda self: self.rows["kimg"].to_numpy(float))
     value = property(lambda self: self.rows[self.metric.name].to_numpy(float))
@@ -61,9 +64,15 @@ class Curve:
 
 
 def waits(losses, name):
-    """Whether a loss is empty at the end because its network had no turn there: its count of updates stands still."""
-    counts = losses.get(f"{name}{COUNTS}")
-    return counts is not None and counts.iloc[-1] == counts[losses[name].last_valid_index()]
+    """Whether a loss is empty at the end because its network had no turn there.
+
+    Its count of updates stands still; or its stage is over: another loss begins where it ends.
+    """
+    counts, last = losses.get(f"{name}{COUNTS}"), losses[name].last_valid_index()
+    if counts is not None and counts.iloc[-1] == counts[last]:
+        return True
+    begins = [losses[other].first_valid_index() for other in losses if other != name]
+    return any(first and last <= first <= last + 1 for first in begins)
 
 
 @dataclass(eq=False)
@@ -113,7 +122,8 @@ class Run:
         if name not in self.measured:
             return None
         metric, rows, paired = METRICS[name], self.metrics, ""
-        rows = _one(rows, "split", name, CHOOSES)
+        stages = STAGES[::-1] if metric.of == "pairs" else STAGES  # where there is a true image, alike means most
+        rows = _one(_one(rows, "stage", name, stages), "split", name, CHOOSES)
         if metric.of == "pairs":
             rows = _one(rows, "paired", name, PAIRINGS)
             paired = _only(rows, "paired")
@@ -123,7 +133,17 @@ class Run:
             )
         if rows[name].notna().mean() <= 0.5:  # read on a coarser grid than the table's: blanks are no failures
             rows = rows[rows[name].notna()]
-        return Curve(metric, rows, paired)
+        return Curve(metric, rows, paired, _only(rows, "stage"))
+
+
+def together(runs, name):
+    """The `Curve` of one metric of each run, None where it has none or it means something else.
+
+    Where any run makes images from noise, only those do: reconstructions lie nearer to real images than any of them could.
+    """
+    curves = [run.curve(name) for run in runs]
+    made = [curve if curve and curve.stage != STAGES[1] else None for curve in curves]
+    return made if METRICS[name].of != "pairs" and any(made) else curves
 
 
 def _one(rows, column, name, order):

@@ -1,0 +1,90 @@
+"""What a model makes of images: of VAL frames at a reading, of held-out frames when it is judged, of anybody's pictures."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from echogan.config import seed_of
+from echogan.contract import BLOCK, Batch
+from echogan.data.images import grid, write_png
+from echogan.engine.checkpoint import load_weights
+from echogan.engine.feed import plain_feed, resized, to_grey
+from echogan.engine.sampling import BEST, find_weights, provenance
+from echogan.errors import BadInput
+from echogan.files import atomic_folder, write_json
+from echogan.metrics import paired
+
+PANELS = 12  # translations of a sheet, each beside what it was made of
+
+
+def batches(feed, seed=0):
+    """All rows of a feed in order, at most 64 at a time, with random numbers of their own."""
+    for first in range(0, len(feed), BLOCK):
+        entries = torch.arange(first, min(first + BLOCK, len(feed)), device=feed.home)
+        rng = torch.Generator().manual_seed(seed_of(seed, "translate", first))
+        yield Batch(feed.rows(entries), len(entries), rng=rng)
+
+
+def translated(model, feed, wanted=BEST):
+    """What a model at rest makes of all rows of a feed, uint8 (N, H, W) on the device."""
+    return torch.cat([to_grey(model.translated(batch, **wanted.choices)) for batch in batches(feed, wanted.seed)])
+
+
+def sheet(model, feed, seed=0, images=None):
+    """Translations uint8 (H, W), each between its inputs and its goal; of the first rows of a feed."""
+    batch = next(batches(feed, seed))
+    images = to_grey(model.translated(batch)) if images is None else images
+    before, after = model.panel(batch)
+    panels = [*map(to_grey, before), images[: len(batch["image"])], *map(to_grey, after)]
+    cells = torch.stack([panel[:PANELS].cpu() for panel in panels], 1).flatten(0, 1).numpy()
+    return grid(cells, columns=len(panels) * (6 // len(panels) or 1))
+
+
+def inputs_of(model, frames, device="cpu"):
+    """The feed of a `FrameSet` as a model's `translate` takes it; a `BadInput` where its masks mean something else."""
+    labels, known = getattr(model.config, "labels", None), max((frames.labels or {"": 0}).values()) + 1
+    if "mask" in model.inputs and frames.masks is not None and labels != known:
+        raise BadInput(f"these masks have {known} labels, the model was trained with {labels}; give masks of its kind")
+    asked = tuple(name for name in model.inputs if name != "label")  # classes are asked for by `generate` alone
+    return plain_feed(frames, model.config, asked, device, 0)
+
+
+def write_translations(source, frames, out, wanted=BEST, device="cpu"):
+    """Write what a run makes of a `FrameSet` to `out`: a sheet where it ends in .png, else a new folder of PNGs.
+
+    Returns (the header of the weights, the row of `paired.reconstruction`, empty where the run aims at other images than
+    its inputs show or there are fewer than four).
+    """
+    path = find_weights(source, wanted.kimg)
+    model, header = load_weights(path, device)
+    _refuse_oblong(frames)
+    feed = inputs_of(model, frames, device)
+    images = translated(model, feed, wanted).cpu().numpy()
+    goal = resized(frames.images, model.config.resolution).numpy()
+    row = paired.reconstruction(images, goal) if model.paired and len(images) >= paired.LEAST else {}
+    if str(out).endswith(".png"):
+        write_png(out, sheet(model, feed, wanted.seed))
+        return header, row
+    names = _names(frames.index["file"])
+    with atomic_folder(out) as folder:
+        for name, image in zip(names, images):
+            write_png(folder / name, image)
+        write_json(folder / "manifest.json", {**header, "n": len(images), **row, **provenance(path, wanted)})
+    return header, row
+
+
+def _names(files):
+    """A flat name for each picture, after that of its input."""
+    names = ["_".join(Path(file).with_suffix(".png").parts) for file in files]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise BadInput(f"two inputs would both become {twice[0]}; rename one of them")
+    return names
+
+
+def _refuse_oblong(frames):
+    height, width = np.shape(frames.images)[1:]
+    if height != width:
+        raise BadInput(f"the images to translate have {width} x {height} pixels; make them square first")

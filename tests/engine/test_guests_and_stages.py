@@ -1,0 +1,103 @@
+"""Networks that a loss asks for, and runs of two stages: each through `fit`, on tiny configs."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from echogan import models
+from echogan.config import Settings
+from echogan.engine import guests
+from echogan.engine.describe import resolved
+from echogan.engine.fit import fit
+from echogan.engine.sampling import Wanted, find_weights, load_generator, write_samples
+from echogan.engine.source import fakes_of
+from echogan.errors import BadInput
+
+SETTINGS = Settings(kimg=0.04, device="cpu", row_kimg=0.008)
+LPIPS = models.config_of("pix2pix", "lpips").tiny()
+STAGES = replace(models.config_of("vqgan", "grid16").tiny(), perceptual=0.0)
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def distance(a, b):
+    return (a - b).square().mean((1, 2, 3))
+
+
+# ------------------------------------------------------------------------------------------------ guests
+
+
+def test_a_loss_gets_the_network_it_asks_for(frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(guests, "available", lambda: True)
+    monkeypatch.setattr(guests, "lpips", lambda device: distance)
+    run = fit("pix2pix", "lpips", frames, SETTINGS, LPIPS, tmp_path)
+    assert run.read()["config"]["perceptual"] == LPIPS.perceptual and run.read()["guests"]["lpips"].startswith(
+        "AlexNet"
+    )
+    assert all(float(row["lpips"]) > 0 for row in rows(run.losses))
+
+
+def test_without_its_weights_a_run_trains_without_and_says_so(frames, tmp_path):
+    run = fit("pix2pix", "lpips", frames, SETTINGS, LPIPS, tmp_path)
+    assert run.read()["config"]["perceptual"] == 0 and "weights --install" in run.read()["guests"]["lpips"]
+    assert "lpips" not in rows(run.losses)[0]
+
+
+def test_what_asks_for_nothing_gets_nothing():
+    wgan = models.config_of("wgan", "demo")
+    assert guests.invited(wgan, "cpu") == (wgan, (), {})
+
+
+def test_the_real_network_is_a_guest(real_weights):
+    real_weights("alexnet"), real_weights("lpips_alex")
+    config, (network,), _ = guests.invited(LPIPS, "cpu")
+    assert config == LPIPS and not list(network.parameters())
+
+
+def test_labels_are_counted_in_the_data(frames):
+    config = models.config_of("pix2pix", "masks")
+    labelled = replace(frames, masks=np.zeros_like(frames.images), labels={"none": 0, "cavity": 1, "wall": 5})
+    assert resolved(config, labelled)[0].labels == 6 and resolved(config, frames)[0] == config
+
+
+# ------------------------------------------------------------------------------------------------ stages
+
+
+def test_one_run_holds_both_stages_and_the_best_is_of_the_last(frames, tmp_path):
+    run = fit("vqgan", "t", frames, SETTINGS, STAGES, tmp_path)
+    readings = rows(run.metrics)
+    stages = [row["stage"] for row in readings]
+    assert stages == sorted(stages, reverse=True) and set(stages) == {"translate", "generate"}  # first the one
+    assert all((row["paired"] == "reconstruction") == (row["stage"] == "translate") for row in readings)
+    model, header = load_generator(find_weights(run.path))
+    assert header["kimg"] > STAGES.prior_start and model.sample(2).shape == (2, 1, 32, 32)
+    losses = rows(run.losses)
+    assert losses[0]["vq"] and not losses[0].get("prior") and losses[-1]["prior"] and not losses[-1]["vq"]
+    assert json.loads(run.config.read_text())["parameters"].keys() == {"vq", "D", "prior"}
+
+
+def test_before_its_prior_a_run_makes_nothing_from_noise(frames, tmp_path):
+    run = fit("vqgan", "t", frames, replace(SETTINGS, kimg=0.008), STAGES, tmp_path)
+    with pytest.raises(BadInput, match="none from noise; take a later moment"):
+        write_samples(run.path, tmp_path / "out", 2)
+    with pytest.raises(BadInput, match="take a later moment"):
+        fakes_of(run.path, 2)
+
+
+def test_a_translator_makes_nothing_from_noise(frames, tmp_path):
+    config = models.config_of("pix2pix", "edges").tiny()
+    run = fit("pix2pix", "t", frames, replace(SETTINGS, kimg=0.008), config, tmp_path)
+    with pytest.raises(BadInput, match="use `echogan reconstruct`"):
+        write_samples(run.path, tmp_path / "out", 2, Wanted())
+    assert rows(run.metrics)[-1]["paired"] == "reconstruction" and run.sheet(0).is_file()
+
+
+def test_patience_waits_for_the_last_stage(frames, tmp_path):
+    run = fit("vqgan", "t", frames, replace(SETTINGS, patience=1e-9), replace(STAGES, lr=0.0, prior_lr=0.0), tmp_path)
+    assert float(rows(run.losses)[-1]["kimg"]) > STAGES.prior_start
