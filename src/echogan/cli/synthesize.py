@@ -1,0 +1,65 @@
+"""The command from masks to labelled studies."""
+
+from typing import Literal
+
+from echogan.cli.app import Bar, Device, Frames, Out, RunName, command
+from echogan.config import shown
+from echogan.errors import BadInput
+
+
+@command
+def synthesize(
+    run: RunName,
+    masks: Frames,
+    out: Out,
+    n: int = 100,
+    per_mask: int = 1,
+    source: Literal["masks", "shapes", "augmented"] = "masks",
+    condition: str = "",
+    mix: tuple[str, ...] = (),
+    split: Literal["train", "val", "test"] = "train",
+    layout: Literal["frames", "camus-nifti"] = "frames",
+    seed: int = 0,
+    kimg: float | None = None,
+    device: Device = "cpu",
+):
+    """Make labelled images: masks drawn from a data set, filled by a run that was trained on the same labels.
+
+    Args:
+        run: folder of a run of spade, <arch>/<config>, or a .safetensors file.
+        masks: folder of frames with masks.
+        out: folder to make.
+        n: recordings; each gives as many images as a recording of MASKS has (CAMUS: end diastole and end systole).
+        per_mask: images of each mask, different in all that the mask leaves open.
+        source: masks = as they are; shapes = new ones from their principal components; augmented = deformed a little.
+        condition: what the mix is of: view, ef, phase, quality, or several such as view+ef; with phase, frames are single.
+        mix: classes of the condition and their shares, e.g. 4CH=3 2CH=1; default as common as in the data.
+        split: whose masks.
+        layout: frames = a folder of frames; camus-nifti = a CAMUS release.
+        seed: of masks and images.
+        kimg: moment of training; the nearest kept weights are used.
+        device: where to compute.
+    """
+    from echogan.data.frames import load_frames
+    from echogan.engine.launch import pick_device
+    from echogan.engine.synthesis import Wish
+    from echogan.engine.synthesis import synthesize as make
+    from echogan.preprocessing.labelled import write_camus, write_frames
+
+    wish = Wish(n, per_mask, source, condition, _shares(mix), split.upper(), seed)
+    with Bar("synthesize", "image") as tell:
+        made = make(run, load_frames(masks), wish, kimg, pick_device(device), tell)
+    {"frames": write_frames, "camus-nifti": write_camus}[layout](made, out)
+    print(f"{len(made)} images with masks ({made.manifest['masks']}) by {made.manifest['source']} in {shown(out)}")
+
+
+def _shares(pairs):
+    """{class: share} of words such as 4CH=3; None of none."""
+    mix = {}
+    for pair in pairs:
+        name, _, share = pair.rpartition("=")
+        try:
+            mix[name] = float(share)
+        except ValueError as error:
+            raise BadInput(f"--mix wants class=share, got {pair!r}") from error
+    return mix or None
