@@ -89,7 +89,8 @@ class Generator(nn.Module):
         widths = [plan.width * min(plan.resolution // size, 16) for size in self.sizes]
         self.draws = plan.noise + (sum(size**2 for size in self.sizes) if plan.grain else 0)
         self.encoder = Encoder(plan.resolution, plan.width, plan.noise) if plan.style else None
-        self.start = Maps(plan.labels, plan.noise, widths[0])
+        self.start = nn.Conv2d(plan.labels, widths[0], 3, padding=1)
+        self.layout = nn.Linear(plan.noise, widths[0] * START**2, bias=False) if plan.noise else None
         self.blocks = nn.ModuleList(Block(a, b, plan) for a, b in zip([widths[0], *widths], widths))
         self.image = nn.Conv2d(widths[-1], 1, 3, padding=1)
 
@@ -104,7 +105,9 @@ class Generator(nn.Module):
         own, *grains = numbers.split([self.noise] + [s**2 for s in self.sizes] * (self.draws > self.noise), 1)
         grains = [g.view(-1, 1, s, s) for g, s in zip(grains, self.sizes)] or [None] * len(self.sizes)
         z = own if z is None else z
-        x = self.start(masks[0], z)
+        x = self.start(masks[0])
+        if self.layout is not None:  # what lies where in a region that the mask leaves open
+            x = x + self.layout(z).view_as(x)
         for i, block in enumerate(self.blocks):
             x = block(x if i == 0 else F.interpolate(x, scale_factor=2.0), masks[i], z, grains[i])
         return self.image(F.leaky_relu(x, 0.2)).tanh()
