@@ -187,3 +187,11 @@ def spoil(path, change):
     from echogan.data.images import read_png, write_png
 
     write_png(path, change(read_png(path)))
+
+
+def test_a_picture_shows_masks_images_and_the_truth(frames, run, tmp_path, capsys):
+    write_frames(frames, tmp_path / "masks")
+    words = [run, str(tmp_path / "masks"), str(tmp_path / "sheet.png"), "--n", "3", "--per-mask", "2"]
+    assert main(["synthesize", *words, "--split", "test"]) == 0
+    assert "spade/oasis at 1 kimg on 3 masks" in capsys.readouterr().out
+    assert (tmp_path / "sheet.png").stat().st_size > 5_000

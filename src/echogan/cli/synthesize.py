@@ -25,10 +25,12 @@ def synthesize(
 ):
     """Make labelled images: masks drawn from a data set, filled by a run that was trained on the same labels.
 
+    A picture as OUT shows masks beside their images instead, and beside the true ones where masks are as they are.
+
     Args:
         run: folder of a run of spade, <arch>/<config>, or a .safetensors file.
         masks: folder of frames with masks.
-        out: folder to make.
+        out: folder to make, or a .png for one picture.
         n: recordings; each gives as many images as a recording of MASKS has (CAMUS: end diastole and end systole).
         per_mask: images of each mask, different in all that the mask leaves open.
         source: masks = as they are; shapes = new ones from their principal components; augmented = deformed a little.
@@ -41,14 +43,20 @@ def synthesize(
         device: where to compute.
     """
     from echogan.data.frames import load_frames
+    from echogan.engine import synthesis
     from echogan.engine.launch import pick_device
-    from echogan.engine.synthesis import Wish
-    from echogan.engine.synthesis import synthesize as make
     from echogan.preprocessing.labelled import write_camus, write_frames
+    from echogan.report import masks as picture
+    from echogan.report import recordings
 
-    wish = Wish(n, per_mask, source, condition, _shares(mix), split.upper(), seed)
+    wish = synthesis.Wish(n, per_mask, source, condition, _shares(mix), split.upper(), seed)
+    frames, place = load_frames(masks), pick_device(device)
+    if out.suffix == ".png":
+        pictures = synthesis.beside(run, frames, wish, kimg, place)
+        recordings.write(picture.figure(pictures), out)
+        return print(f"{pictures.source} on {len(pictures.masks)} masks in {shown(out)}")
     with Bar("synthesize", "image") as tell:
-        made = make(run, load_frames(masks), wish, kimg, pick_device(device), tell)
+        made = synthesis.synthesize(run, frames, wish, kimg, place, tell)
     {"frames": write_frames, "camus-nifti": write_camus}[layout](made, out)
     print(f"{len(made)} images with masks ({made.manifest['masks']}) by {made.manifest['source']} in {shown(out)}")
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from echogan.config import seed_of
 from echogan.contract import BLOCK, Batch
 from echogan.data.frames import FrameSet
 from echogan.engine.checkpoint import load_weights
-from echogan.engine.feed import sampled, to_grey
+from echogan.engine.feed import resized, sampled, to_grey
 from echogan.engine.sampling import find_weights
 from echogan.errors import BadInput, nearest
 from echogan.preprocessing.masks import check_masks
@@ -37,21 +37,21 @@ class Wish:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Masks uint8 (N, H, W), a row of the index for each, and how many make a recording."""
+    """Masks uint8 (N, H, W), a row of the index for each, how many a recording has, true images where masks are as they were."""
 
     masks: np.ndarray
     rows: list
     together: int
+    real: np.ndarray | None
 
 
 def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
     """A `FrameSet` of synthetic images with the masks that they were made of, all in TRAIN; `frames` has the masks.
 
-    `run`: folder, <arch>/<config> or .safetensors of an architecture that fills masks, trained on the same labels. Images have
-    its resolution, and masks theirs. `callback(done, total)` counts images.
+    `run`: folder, <arch>/<config> or .safetensors of an architecture that fills masks, trained on the same labels. Images and
+    masks have its resolution. `callback(done, total)` counts images.
     """
-    model, header = load_weights(find_weights(run, kimg), device)
-    _check_run(run, model, header, frames)
+    model, header = _filler(run, frames, kimg, device)
     drawn = draw(frames, wish)
     images, masks = filled(model, drawn.masks, wish.seed, callback)
     manifest = {
@@ -68,8 +68,32 @@ def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
     return FrameSet(images, pd.DataFrame(drawn.rows), manifest, masks, frames.labels)
 
 
-def _check_run(run, model, header, frames):
-    """Refuse a run that fills no masks, or knows other labels."""
+@dataclass(frozen=True)
+class Beside:
+    """Masks uint8 (N, size, size), images (K, N, size, size) of each, true ones where there are; and what they are."""
+
+    masks: np.ndarray
+    made: np.ndarray
+    real: np.ndarray | None
+    labels: dict
+    source: str
+    caption: str
+
+
+def beside(run, frames, wish, kimg=None, device="cpu"):
+    """`wish.n` masks, single ones, each with `wish.per_mask` images: what a figure shows of a run."""
+    model, header = _filler(run, frames, kimg, device)
+    drawn = draw(frames, replace(wish, per_mask=1))
+    made, masks = several(model, drawn.masks[: wish.n], wish.per_mask, wish.seed)
+    real = None if drawn.real is None else resized(drawn.real[: wish.n], model.config.resolution).numpy()
+    source = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg"
+    caption = f"Masks: {wish.source}, {wish.split} of {frames.kind}, {len(masks)}. Trained on: {header['data']}."
+    return Beside(masks, made, real, frames.labels, source, caption)
+
+
+def _filler(run, frames, kimg, device):
+    """(model, header) of a run; a `BadInput` where it fills no masks, or knows other labels than `frames`."""
+    model, header = load_weights(find_weights(run, kimg), device)
     if "mask" not in model.inputs:
         raise BadInput(f"{run} is {header['arch']}, which makes no images of masks; give a run of spade")
     if frames.masks is None:
@@ -77,6 +101,7 @@ def _check_run(run, model, header, frames):
     known = json.loads(header.get("labels", "null"))
     if known is not None and known != frames.labels:
         raise BadInput(f"{run} was trained with the labels {known}, the masks have {frames.labels}; give masks alike")
+    return model, header
 
 
 # ------------------------------------------------------------------------------------------------ masks
@@ -91,7 +116,7 @@ def draw(frames, wish):
     frames = frames.split(wish.split)
     check_masks(frames, f"the {wish.split} split")
     members = recordings(frames.index, apart="phase" in wish.condition)
-    masks, rows, rng = [], [], np.random.default_rng(wish.seed)
+    masks, rows, real, rng = [], [], [], np.random.default_rng(wish.seed)
     for part, count in _parts(frames, members, wish):
         source = SOURCES[wish.source](frames.masks[part], frames.labels)
         for number in _order(len(part), count, rng):
@@ -99,8 +124,10 @@ def draw(frames, wish):
             about = [_about(frames.index, part, number, p, wish.source) for p in range(len(group))]
             for k in range(wish.per_mask):
                 masks.append(group)
+                real.append(frames.images[part[number]])
                 rows += _rows(about, f"s{len(rows) // (len(group) * wish.per_mask):05d}", k)
-    return Drawn(np.concatenate(masks), rows, members.shape[1])
+    true = np.concatenate(real) if wish.source == "masks" else None
+    return Drawn(np.concatenate(masks), rows, members.shape[1], true)
 
 
 def recordings(index, apart=False):
