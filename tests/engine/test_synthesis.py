@@ -1,13 +1,19 @@
 """Masks to labelled studies: which masks, in which mix, with what known of them; what the readers make of the result."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from echogan.cli import main
+from echogan.config import Settings
 from echogan.data.camus.study import open_camus
 from echogan.data.frames import load_frames
-from echogan.engine.checkpoint import export
+from echogan.data.images import read_png, write_png
+from echogan.engine.checkpoint import export, load_weights
+from echogan.engine.fit import fit
+from echogan.engine.judge import judge
 from echogan.engine.synthesis import Wish, draw, filled, recordings, several, synthesize
 from echogan.errors import BadInput
 from echogan.models import config_of, load
@@ -101,19 +107,13 @@ def test_masks_with_two_ventricles_are_named():
 
 
 def test_image_i_follows_from_seed_and_mask_alone(run):
-    model, _ = load_model(run)
+    model, _ = load_weights(run)
     masks = hearts(40, 32).reshape(-1, 32, 32)
     images, kept = filled(model, masks, seed=1)
     assert images.shape == kept.shape == (80, 32, 32) and images.dtype == kept.dtype == np.uint8
     assert np.array_equal(kept, masks) and np.array_equal(images, filled(model, masks, seed=1)[0])
     many, _ = several(model, masks[:4], 3)
     assert many.shape == (3, 4, 32, 32) and not np.array_equal(many[0], many[1])
-
-
-def load_model(path):
-    from echogan.engine.checkpoint import load_weights
-
-    return load_weights(path)
 
 
 def test_a_synthetic_study_is_a_set_of_frames_that_says_so(frames, run, tmp_path):
@@ -152,10 +152,30 @@ def test_the_command_writes_a_folder_and_one_line(frames, run, tmp_path, capsys)
     write_frames(frames, tmp_path / "masks")
     words = ["synthesize", run, str(tmp_path / "masks"), str(tmp_path / "out"), "--n", "3", "--source", "augmented"]
     assert main([*words, "--condition", "view", "--mix", "4CH=2", "2CH=1"]) == 0
-    assert "6 images with masks (augmented of the TRAIN split of drawn hearts)" in capsys.readouterr().out
+    assert (
+        "6 images with masks (augmented of the TRAIN split of drawn hearts, 2 of each recording)"
+        in capsys.readouterr().out
+    )
     assert sorted(load_frames(tmp_path / "out").index["view"]) == ["2CH"] * 2 + ["4CH"] * 4
     assert main([*words[:3], str(tmp_path / "camus"), "--layout", "camus-nifti", "--n", "2"]) == 0
     assert len(open_camus(tmp_path / "camus").views) == 2
+
+
+def test_training_refuses_masks_that_its_labels_do_not_tell_before_anything_is_written(frames, tmp_path):
+    spoilt = labelled(hearts(24), {**CAMUS, "right ventricle": 5}, splits=("TRAIN", "VAL", "TEST"))
+    with pytest.raises(BadInput, match=r"has the label 5 \(right ventricle\)"):
+        fit("spade", "oasis", spoilt, Settings(kimg=0.01, device="cpu"), config_of("spade", "oasis").tiny(), tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_run_knows_its_labels_is_judged_on_held_out_masks_and_fills_them(tmp_path):
+    frames = labelled(hearts(60, 32), splits=("TRAIN", "VAL", "TEST"))
+    run = fit("spade", "tiny", frames, Settings(kimg=0.02, device="cpu"), config_of("spade", "oasis").tiny(), tmp_path)
+    _, header = load_weights(run.weights("best"))
+    assert json.loads(header["labels"]) == CAMUS and header["config"]["labels"] == 5
+    row = judge(run.path, frames, "TEST")
+    assert row["n_fake"] == row["n_pairs"] == 40 and row["paired"] == "reconstruction"
+    assert synthesize(run.path, frames, Wish(n=2, split="TEST")).images.shape == (4, 32, 32)
 
 
 def refusal(capsys, *words):
@@ -184,8 +204,6 @@ def test_what_cannot_be_is_one_sentence(frames, run, tmp_path, capsys):
 
 
 def spoil(path, change):
-    from echogan.data.images import read_png, write_png
-
     write_png(path, change(read_png(path)))
 
 

@@ -64,9 +64,13 @@ def test_the_file_of_a_flawed_mask_is_named(pairs):
         check_masks(frames)
 
 
-def test_a_label_that_no_training_mask_shows_is_refused(pairs):
+def test_a_label_that_no_training_mask_shows_is_refused_and_one_without_a_name(pairs):
     frames = labelled(pairs, CAMUS)
     check_present(frames)
+    frames.masks[5] = spoilt(frames.masks[5], "id")
+    with pytest.raises(BadInput, match=rf"{frames.index['file'][5]} has the label 9"):
+        check_present(frames)
+    frames = labelled(pairs, CAMUS)
     frames.masks[frames.masks == 3] = 4
     with pytest.raises(BadInput, match=r"the label 3 \(left atrium\)"):
         check_present(frames)

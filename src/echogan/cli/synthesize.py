@@ -47,18 +47,20 @@ def synthesize(
     from echogan.engine.launch import pick_device
     from echogan.preprocessing.labelled import write_camus, write_frames
     from echogan.report import masks as picture
-    from echogan.report import recordings
+    from echogan.report import style
 
     wish = synthesis.Wish(n, per_mask, source, condition, _shares(mix), split.upper(), seed)
     frames, place = load_frames(masks), pick_device(device)
     if out.suffix == ".png":
         pictures = synthesis.beside(run, frames, wish, kimg, place)
-        recordings.write(picture.figure(pictures), out)
+        style.save(picture.figure(pictures), out)
         return print(f"{pictures.source} on {len(pictures.masks)} masks in {shown(out)}")
     with Bar("synthesize", "image") as tell:
         made = synthesis.synthesize(run, frames, wish, kimg, place, tell)
     {"frames": write_frames, "camus-nifti": write_camus}[layout](made, out)
-    print(f"{len(made)} images with masks ({made.manifest['masks']}) by {made.manifest['source']} in {shown(out)}")
+    about = made.manifest
+    drawn = f"{about['masks']}, {about['masks_a_recording']} of each recording"
+    print(f"{len(made)} images with masks ({drawn}) by {about['source']} in {shown(out)}")
 
 
 def _shares(pairs):

@@ -59,6 +59,7 @@ def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
         "source": f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg",
         "source_fingerprint": frames.fingerprint(),
         "recordings": len(drawn.rows) // drawn.together,
+        "masks_a_recording": drawn.together,
         "images": len(images),
         "size": model.config.resolution,
         "masks": f"{wish.source} of the {wish.split} split of {frames.kind}",

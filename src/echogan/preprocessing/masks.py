@@ -47,10 +47,14 @@ def check_masks(frames, folder="the frames"):
 
 
 def check_present(frames):
-    """Refuse a set of training frames with a label that labels.json names and no mask shows: nothing can be learnt of it."""
+    """Refuse training frames whose masks and labels.json disagree: an id without a name, or a name that no mask shows."""
     if frames.masks is None:
         return
     counts = np.bincount(frames.masks.ravel(), minlength=256)
+    unknown = np.setdiff1d(np.flatnonzero(counts), list(frames.labels.values()))
+    if len(unknown):
+        first = frames.index["file"].iloc[int((frames.masks == unknown[0]).any(axis=(1, 2)).argmax())]
+        raise BadInput(f"the mask {first} has the label {unknown[0]}, which labels.json does not name; add it there")
     for name, number in frames.labels.items():
         if not counts[number]:
             raise BadInput(
