@@ -54,7 +54,7 @@ def test_a_spectral_convolution_has_the_gain_that_singular_values_say_also_at_re
 def test_modulation_is_one_plus_gain_times_x_plus_shift():
     plan = replace(CONFIGS["oasis"], hidden=6)
     layer, x, maps = Modulation(3, plan), torch.randn(2, 3, 8, 8), torch.rand(2, 6, 8, 8)
-    both = F.conv2d(maps, layer.weight, layer.bias, padding=1)
+    both = F.conv2d(maps, layer.both.weight, layer.both.bias, padding=1)
     torch.testing.assert_close(layer(x, maps), (1 + both[:, :3]) * x + both[:, 3:])
 
 

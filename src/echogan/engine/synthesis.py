@@ -99,7 +99,7 @@ def _filler(run, frames, kimg, device):
         raise BadInput(f"{run} is {header['arch']}, which makes no images of masks; give a run of spade")
     if frames.masks is None:
         raise BadInput("these frames have no masks; prepare a data set that has them, e.g. with `echogan camus`")
-    known = json.loads(header.get("labels", "null"))
+    known = json.loads(str(header.get("labels", "null")))
     if known is not None and known != frames.labels:
         raise BadInput(f"{run} was trained with the labels {known}, the masks have {frames.labels}; give masks alike")
     return model, header

@@ -20,14 +20,15 @@ NORMS = {"batch": lambda n: nn.BatchNorm2d(n, affine=False), "instance": nn.Inst
 # ------------------------------------------------------------------------------------------------ mask to image
 
 
-class Modulation(nn.Conv2d):
+class Modulation(nn.Module):
     """Gain and shift of every pixel of a normalised (B, C, H, W), from maps (B, hidden, H, W) (Park 2019, eq. 1)."""
 
     def __init__(self, channels, plan):
-        super().__init__(plan.hidden, 2 * channels, plan.kernel, padding=plan.kernel // 2)
+        super().__init__()
+        self.both = nn.Conv2d(plan.hidden, 2 * channels, plan.kernel, padding=plan.kernel // 2)
 
     def forward(self, x, maps):
-        gain, shift = super().forward(maps).chunk(2, 1)
+        gain, shift = self.both(maps).chunk(2, 1)
         return torch.addcmul(x, x, gain).add_(shift)
 
 
@@ -61,8 +62,7 @@ class Block(nn.Module):
         self.before, self.between = Modulation(inputs, plan), Modulation(middle, plan)
         self.first = SpectralConv(inputs, middle, bias=False)
         self.second = SpectralConv(middle, outputs, bias=False)
-        self.across = Modulation(inputs, plan) if inputs != outputs else None
-        self.skip = SpectralConv(inputs, outputs, 1, bias=False) if inputs != outputs else None
+        self.skip = Skip(inputs, outputs, plan) if inputs != outputs else None
 
     def forward(self, x, mask, z, grain):
         """`mask` (B, labels, H, W), `z` (B, noise), `grain` (B, 1, H, W)."""
@@ -72,7 +72,18 @@ class Block(nn.Module):
         level = self.norm(x)
         inner = self.first(F.leaky_relu(self.before(level, maps), 0.2))
         inner = self.second(F.leaky_relu(self.between(self.inner_norm(inner), maps), 0.2))
-        return inner + (x if self.skip is None else self.skip(self.across(level, maps)))
+        return inner + (x if self.skip is None else self.skip(level, maps))
+
+
+class Skip(nn.Module):
+    """What passes a block by where it changes the number of channels: modulated, then mixed pixel by pixel."""
+
+    def __init__(self, inputs, outputs, plan):
+        super().__init__()
+        self.modulate, self.mix = Modulation(inputs, plan), SpectralConv(inputs, outputs, 1, bias=False)
+
+    def forward(self, x, maps):
+        return self.mix(self.modulate(x, maps))
 
 
 class Generator(nn.Module):
@@ -132,34 +143,38 @@ class Encoder(nn.Module):
 
 
 class Patches(nn.Module):
-    """A critic of patches at several scales (Wang 2018): (B, channels, H, W) -> for every scale, the features of every layer.
-
-    The last feature of a scale, (B, 1, h, w), is one score for each patch.
-    """
+    """A critic of patches at several scales (Wang 2018): (B, channels, H, W) -> for every scale, the features of every layer."""
 
     def __init__(self, channels, width, steps, scales):
         super().__init__()
-        self.scales = nn.ModuleList(self._scale(channels, width, steps) for _ in range(scales))
+        self.scales = nn.ModuleList(Scale(channels, width, steps) for _ in range(scales))
 
     def forward(self, x):
         found = []
-        for layers in self.scales:
-            features = [x]
-            for layer in layers:
-                features.append(layer(features[-1]))
-            found.append(features[1:])
+        for scale in self.scales:
+            found.append(scale(x))
             x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
         return found
 
-    @staticmethod
-    def _scale(channels, width, steps):
+
+class Scale(nn.Module):
+    """One critic of patches: (B, channels, H, W) -> features of its layers; the last are scores (B, 1, h, w), one a patch."""
+
+    def __init__(self, channels, width, steps):
+        super().__init__()
         widths = [width * min(2**i, 8) for i in range(steps)]
-        layers = [nn.Sequential(nn.Conv2d(channels, widths[0], 4, 2, 2), nn.LeakyReLU(0.2))]
+        layers: list[nn.Module] = [nn.Sequential(nn.Conv2d(channels, widths[0], 4, 2, 2), nn.LeakyReLU(0.2))]
         for i, (a, b) in enumerate(zip(widths, widths[1:]), start=1):
             conv = SpectralConv(a, b, 4, 2 if i < steps - 1 else 1, 2, bias=False)
             layers.append(nn.Sequential(conv, nn.InstanceNorm2d(b), nn.LeakyReLU(0.2)))
         # No bias: within the margins of a hinge it would have no gradient.
-        return nn.ModuleList([*layers, nn.Conv2d(widths[-1], 1, 4, 1, 2, bias=False)])
+        self.layers = nn.ModuleList([*layers, nn.Conv2d(widths[-1], 1, 4, 1, 2, bias=False)])
+
+    def forward(self, x):
+        features = [x]
+        for layer in self.layers:
+            features.append(layer(features[-1]))
+        return features[1:]
 
 
 class Segmenter(nn.Module):

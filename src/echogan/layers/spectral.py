@@ -19,8 +19,8 @@ class SpectralConv(nn.Conv2d):
         nn.init.xavier_normal_(self.weight)
         self.register_buffer("u", normalize(torch.randn(outputs), dim=0))
 
-    def forward(self, x):
-        return self._conv_forward(x, self.weight / self.sigma(), self.bias)
+    def forward(self, input):
+        return self._conv_forward(input, self.weight / self.sigma(), self.bias)
 
     def sigma(self):
         """u W v, with one step of the power iteration."""

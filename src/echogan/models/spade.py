@@ -50,7 +50,7 @@ class Config:
     labels: int = 5  # ids of the masks: what the data have
     resolution: int = 128
     published: bool = False
-    unknown: str = ""  # what the original study does not tell of this config, or tells by inference only
+    unknown: str = ""  # what the original project does not tell of this config, or what is left out of it
 
     def tiny(self):
         """For tests and fast notebooks: 32 px, width / 16, 4 images a batch."""
@@ -69,12 +69,12 @@ class Config:
 SEED = Config(
     "patches", 0, False, "batch", width=48, critic_width=48, hidden=128, lr=1e-4, critic_lr=4e-4, batch=4, ema_kimg=0.0,
     hold=32.0, fade=16.0, resolution=256, published=True,
-    unknown="taken from the code it forked: both critics, matching 10, rates; without its VGG loss and mirror images",
+    unknown="critics, matching and rates are those of the code it forked; its VGG loss and mirror images are left out",
 )  # fmt: skip
 
 # fmt: off
 CONFIGS = {
-    # as the original study ran it (one image for a mask)
+    # as cardiGAN (Vannier and Rançon 2021) ran SPADE on CAMUS: one image for a mask
     "S1":         SEED,
     # ours                critic    noise grain  norm
     "oasis":       Config("segments", 64, True,  "instance"),

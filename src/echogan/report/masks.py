@@ -1,5 +1,7 @@
 """Masks beside the images that were made of them, and beside the true ones."""
 
+from itertools import cycle
+
 import numpy as np
 
 from echogan.report import style
@@ -36,9 +38,8 @@ def figure(pictures):
 
 def colours(labels):
     """{label: name of its colour}: backgrounds in greys, structures in the colours of the lines."""
-    lines = [name for name in COLOURS if name not in GREYS.values()]
-    structures = [name for name in labels if name not in GREYS]
-    return {**{name: GREYS.get(name) for name in labels}, **dict(zip(structures, lines * len(labels)))}
+    lines = cycle(name for name in COLOURS if name not in GREYS.values())
+    return {name: GREYS.get(name) or next(lines) for name in labels}
 
 
 def palette(labels):
