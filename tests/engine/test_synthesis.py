@@ -12,9 +12,10 @@ from echogan.data.camus.study import open_camus
 from echogan.data.frames import load_frames
 from echogan.data.images import read_png, write_png
 from echogan.engine.checkpoint import export, load_weights
+from echogan.engine.feed import resized, sampled
 from echogan.engine.fit import fit
 from echogan.engine.judge import judge
-from echogan.engine.synthesis import Wish, draw, filled, recordings, several, synthesize
+from echogan.engine.synthesis import Wish, beside, draw, filled, recordings, several, synthesize
 from echogan.errors import BadInput
 from echogan.models import config_of, load
 from echogan.preprocessing.labelled import write_camus, write_frames
@@ -205,6 +206,16 @@ def test_what_cannot_be_is_one_sentence(frames, run, tmp_path, capsys):
 
 def spoil(path, change):
     write_png(path, change(read_png(path)))
+
+
+def test_the_truth_beside_a_mask_is_the_image_of_that_mask(frames, run):
+    shown = beside(run, frames, Wish(n=5, per_mask=2, split="TEST", seed=3))
+    assert shown.made.shape == (2, 5, 32, 32) and shown.masks.shape == shown.real.shape == (5, 32, 32)
+    test = frames.split("TEST")
+    for mask, image in zip(shown.masks, shown.real):
+        row = [(sampled(test.masks[[i]], 32)[0] == mask).all() for i in range(len(test))].index(True)
+        assert np.array_equal(image, resized(test.images[[row]], 32)[0].numpy())
+    assert beside(run, frames, Wish(n=2, source="shapes")).real is None
 
 
 def test_a_picture_shows_masks_images_and_the_truth(frames, run, tmp_path, capsys):

@@ -37,12 +37,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Masks uint8 (N, H, W), a row of the index for each, how many a recording has, true images where masks are as they were."""
+    """Masks uint8 (N, H, W), a row of the index for each, how many a recording has, and of which rows of the split they are."""
 
     masks: np.ndarray
     rows: list
     together: int
-    real: np.ndarray | None
+    origin: np.ndarray | None  # None: of none, they are new
 
 
 def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
@@ -86,7 +86,10 @@ def beside(run, frames, wish, kimg=None, device="cpu"):
     model, header = _filler(run, frames, kimg, device)
     drawn = draw(frames, replace(wish, per_mask=1))
     made, masks = several(model, drawn.masks[: wish.n], wish.per_mask, wish.seed)
-    real = None if drawn.real is None else resized(drawn.real[: wish.n], model.config.resolution).numpy()
+    real = None
+    if drawn.origin is not None:
+        real = frames.split(wish.split).images[drawn.origin[: wish.n]]
+        real = resized(real, model.config.resolution).numpy()
     source = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg"
     caption = f"Masks: {wish.source}, {wish.split} of {frames.kind}, {len(masks)}. Trained on: {header['data']}."
     return Beside(masks, made, real, frames.labels, source, caption)
@@ -117,7 +120,7 @@ def draw(frames, wish):
     frames = frames.split(wish.split)
     check_masks(frames, f"the {wish.split} split")
     members = recordings(frames.index, apart="phase" in wish.condition)
-    masks, rows, real, rng = [], [], [], np.random.default_rng(wish.seed)
+    masks, rows, origin, rng = [], [], [], np.random.default_rng(wish.seed)
     for part, count in _parts(frames, members, wish):
         source = SOURCES[wish.source](frames.masks[part], frames.labels)
         for number in _order(len(part), count, rng):
@@ -125,10 +128,10 @@ def draw(frames, wish):
             about = [_about(frames.index, part, number, p, wish.source) for p in range(len(group))]
             for k in range(wish.per_mask):
                 masks.append(group)
-                real.append(frames.images[part[number]])
+                origin.append(part[number])
                 rows += _rows(about, f"s{len(rows) // (len(group) * wish.per_mask):05d}", k)
-    true = np.concatenate(real) if wish.source == "masks" else None
-    return Drawn(np.concatenate(masks), rows, members.shape[1], true)
+    known = np.concatenate(origin) if wish.source == "masks" else None
+    return Drawn(np.concatenate(masks), rows, members.shape[1], known)
 
 
 def recordings(index, apart=False):
