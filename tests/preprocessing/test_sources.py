@@ -54,3 +54,13 @@ def test_what_holds_no_recording_is_refused(tmp_path):
     (tmp_path / "study" / "Videos").mkdir(parents=True)
     with pytest.raises(BadInput, match=r"FileList\.csv is missing"):
         find_source(tmp_path / "study")
+
+
+@pytest.mark.parametrize("file", ["patient0001/patient0001_4CH_half_sequence.nii.gz", "a.mhd", "camus05_256.hdf5"])
+def test_camus_has_a_command_of_its_own(tmp_path, file):
+    path = tmp_path / "study" / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    for source in (tmp_path / "study", path):
+        with pytest.raises(BadInput, match="prepare it with `echogan camus`"):
+            find_source(source)

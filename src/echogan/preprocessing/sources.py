@@ -16,6 +16,7 @@ from echogan.preprocessing.splits import SHARES, check_patients, patients_of, se
 
 KIND = "ultrasound recordings"
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
+CAMUS_SUFFIXES = (".nii.gz", ".nii", ".mhd", ".hdf5", ".h5")
 _DICOM_HEAD = 132  # bytes up to its mark
 _DICOM_TAGS = 2**16  # bytes that hold the patient's tags
 
@@ -28,6 +29,7 @@ def find_source(path, seed=0):
     if path.suffix.lower() == ".npz":
         return _hc18(path, {name: i for i, name in enumerate(hc18.packed_names(path))}, seed)
     if path.is_file() and path.suffix.lower() != ".zip":
+        _refuse_camus(path, [path.name])
         return _single(path)
     if path.is_dir() and is_study(path):
         return _study(path)
@@ -44,7 +46,13 @@ def find_source(path, seed=0):
         return _recordings(tree, readers, seed)
     if stills.pictures(names):
         return _stills(tree, seed)
+    _refuse_camus(path, names)
     raise BadInput(f"{path} holds no recording and no picture; give {WANTED}")
+
+
+def _refuse_camus(path, names):
+    if any(name.lower().endswith(CAMUS_SUFFIXES) for name in names):
+        raise BadInput(f"{path} holds files as CAMUS has them; prepare it with `echogan camus`")
 
 
 def is_study(folder):
