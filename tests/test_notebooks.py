@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbstripout import strip_output
 
@@ -159,6 +160,7 @@ change = {change!r}
 CHANGE = {  # elsewhere it is the DCGAN pair
     "stylegan2_ada": "resolution=32 base=64 widest=4 latent=4",
     "vqgan": "resolution=32 grid=4 codes=16 dim=4 width=2 critic_width=2 prior_width=16 depth=1 start=0.3 prior_start=0.6",
+    "spade": "resolution=32 width=2 critic_width=2 hidden=4 noise=16",
 }
 
 
@@ -169,7 +171,8 @@ def tiny(request, tmp_path):
     frames, place = framed(48, 16, 16), tmp_path / "blobs"
     for name, image in zip(frames.index["file"], frames.images):
         write_png(place / "images" / name, image)
-    save_index(place, frames.index, frames.manifest)
+        write_png(place / "masks" / name, (image > 64).astype(np.uint8))
+    save_index(place, frames.index, frames.manifest, {"background": 0, "head": 1})
     change = next(
         (words for name, words in CHANGE.items() if name in path.stem.lower()), "resolution=32 width=4 critic_width=4"
     )

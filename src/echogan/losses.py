@@ -116,3 +116,22 @@ def adaptive_weight(pull, push, least=1e-4, most=1e4):
     `pull`, `push`: gradients by the decoder's last kernel of the reconstruction and of the adversarial loss.
     """
     return (pull.norm() / (push.norm() + least)).clamp(max=most)
+
+
+def labelled(scores, ids, weight):
+    """E[sum over pixels of -weight_c log softmax_c(scores)] / pixels, c the pixel's label (Schönfeld 2021, eqs. 1 and 2).
+
+    `scores` (B, classes, H, W), `ids` int64 (B, H, W), `weight` (classes,): how much a pixel of each class counts.
+    """
+    rate = F.cross_entropy(scores, ids, reduction="none")
+    return (weight.to(rate)[ids] * rate).mean()
+
+
+def feature_matching(real, fake):
+    """The mean over scales of the sum over layers of E|D_l(real) - D_l(fake)| (Wang 2018, eq. 4); lists of lists of maps."""
+    return sum((a - b).abs().mean() for x, y in zip(real, fake) for a, b in zip(x, y)) / len(real)
+
+
+def normal_divergence(mean, log_variance):
+    """E[KL(N(mean, variance) || N(0, 1))], summed over the code (Kingma 2014, appendix B); (B, code) both."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2

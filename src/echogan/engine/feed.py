@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from echogan.config import seed_of
 from echogan.contract import Batch
 from echogan.errors import BadInput
+from echogan.preprocessing.masks import check_present
 
 
 def to_signed(images):
@@ -104,6 +105,8 @@ def feed_of(frames, config, inputs, device, seed):
     image (B, 1, H, W) in [-1, 1]; label int64 (B,), class of the config's `condition`; mask uint8 (B, H, W), label ids;
     edge uint8 (B, H, W), 255 on Canny edges; or A and B, images of the two domains.
     """
+    if "mask" in inputs:
+        check_present(frames)
     if "A" not in inputs:
         return plain_feed(frames, config, inputs, device, seed)
     return Unpaired(**{n: plain_feed(frames.domain(n), config, (), device, seed_of(seed, n)) for n in "AB"})
@@ -120,12 +123,16 @@ def _labels(frames, config):
 
 
 def _masks(frames, config):
-    """Label ids (N, size, size), each the id at the centre of its new pixel."""
+    """Label ids (N, size, size)."""
     if frames.masks is None:
         raise BadInput("these frames have no masks; prepare a data set that has them, e.g. with `echogan camus`")
-    size = config.resolution
-    rows, columns = (((np.arange(size) + 0.5) * length / size).astype(int) for length in frames.masks.shape[1:])
-    return frames.masks[:, rows[:, None], columns]
+    return sampled(frames.masks, config.resolution)
+
+
+def sampled(masks, size):
+    """Label ids (N, H, W) -> (N, size, size), each the id at the centre of its new pixel."""
+    rows, columns = (((np.arange(size) + 0.5) * length / size).astype(int) for length in masks.shape[1:])
+    return masks[:, rows[:, None], columns]
 
 
 def _edges(frames, config):

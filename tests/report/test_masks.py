@@ -1,0 +1,27 @@
+"""Masks beside their images: every column named, the true image where there is one, structures told apart by colour."""
+
+import numpy as np
+
+from echogan.engine.synthesis import Beside
+from echogan.report.masks import figure, palette
+from tests.preprocessing.hearts import CAMUS, hearts
+from tests.report.test_figures import words
+
+
+def pictures(real):
+    masks = hearts(3)[:, 0]
+    return Beside(
+        masks, np.stack([masks * 50] * 2), masks * 50 if real else None, CAMUS, "spade/oasis at 8 kimg", "Masks: VAL."
+    )
+
+
+def test_columns_are_mask_synthetic_and_real():
+    drawn = figure(pictures(real=True))
+    assert [ax.get_title() for ax in drawn.axes[:4]] == ["mask", "synthetic 1", "synthetic 2", "real"]
+    assert len(drawn.axes) == 12 and "spade/oasis at 8 kimg" in words(drawn) and "Masks: VAL." in words(drawn)
+    assert len(figure(pictures(real=False)).axes) == 9
+
+
+def test_every_structure_has_its_own_colour():
+    colours = palette(CAMUS)[list(CAMUS.values())]
+    assert len(np.unique(colours, axis=0)) == 5 and not colours[0].any()
