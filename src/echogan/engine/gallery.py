@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from echogan import encoders
 from echogan.config import seed_of
 from echogan.contract import BLOCK, Batch
 from echogan.data.images import grid
@@ -29,6 +30,11 @@ class Gallery:
         self.chosen_by = self.reading.chosen_by
         source = parts[1].domain("A") if "A" in inputs else chosen[1]
         self.feed = plain_feed(source.where(_spread(source)), config, inputs, device, seed)
+
+    @staticmethod
+    def criterion():
+        """The column that chooses the best weights; lower is better."""
+        return "KID_lite0" if encoders.available("lite0") else "SWD"
 
     def look(self, model, kimg):
         """(sample grid uint8 (H, W), {column: value} of metrics.csv) of a model at rest."""
