@@ -6,7 +6,7 @@ import numpy as np
 
 from echogan.config import Settings
 from echogan.downstream import segmenter as unet
-from echogan.downstream.segmenter import Config, Segmenter
+from echogan.downstream.segmenter import Config, Segmenter, applied
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.fit import fit
 from echogan.engine.sampling import find_weights
@@ -48,12 +48,12 @@ def segment(segmenter, images):
     Images of another size than the segmenter's resolution are brought to it (bilinear, without aliasing) and its logits back
     to theirs, so that the masks are of the images' own size.
     """
-    images = np.asarray(images)
-    if images.ndim != 3 or images.dtype != np.uint8 or images.shape[1] != images.shape[2] or not len(images):
-        raise BadInput(
-            f"a segmenter takes square grey images uint8 (N, H, H), got {images.dtype} {images.shape}; pad them to squares"
-        )
-    return unet.segment(segmenter, images)
+    return applied(segmenter.masks, _square(images))
+
+
+def features(segmenter, images):
+    """What the segmenter's deepest level sees, float (N, d), of images uint8 (N, H, W), which must be square."""
+    return applied(segmenter.features, _square(images))
 
 
 def obtained(segmenter, images, requested, spacing=None):
@@ -77,6 +77,15 @@ def schema(frames):
 def at(frames, resolution):
     """The default `Config` for frames, at `resolution` pixels."""
     return replace(Config(schema(frames)), resolution=resolution)
+
+
+def _square(images):
+    images = np.asarray(images)
+    if images.ndim != 3 or images.dtype != np.uint8 or images.shape[1] != images.shape[2] or not len(images):
+        raise BadInput(
+            f"a segmenter takes square grey images uint8 (N, H, H), got {images.dtype} {images.shape}; pad them to squares"
+        )
+    return images
 
 
 def _told(labels):

@@ -51,13 +51,16 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(double(a + b, a) for a, b in zip(widths[-2::-1], widths[:0:-1]))
         self.head = nn.Conv2d(width, classes * fold**2, 1)
 
+    def encode(self, x):
+        """What each level sees, the widest first."""
+        seen = [self.down[0](F.pixel_unshuffle(x, self.fold))]
+        for block in self.down[1:]:
+            seen.append(block(F.max_pool2d(seen[-1], 2)))
+        return seen
+
     def forward(self, x):
         """Down, and up again with what each level saw."""
-        x = self.down[0](F.pixel_unshuffle(x, self.fold))
-        seen = []
-        for block in self.down[1:]:
-            seen.append(x)
-            x = block(F.max_pool2d(x, 2))
+        *seen, x = self.encode(x)
         for block in self.up:
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), seen.pop()], 1))
         return F.pixel_shuffle(self.head(x), self.fold)
@@ -99,9 +102,9 @@ def moved(image, mask, maps):
 
 
 class Segmenter(Architecture):
-    """`S`: pictures -> logits; `logits`, `masks` and `translate` are its uses."""
+    """`S`: pictures -> logits; `logits`, `masks` and `features` are its uses."""
 
-    exports, inputs, paired = ("S",), ("image", "mask"), True
+    exports, inputs = ("S",), ("image", "mask")
 
     def __init__(self, config):
         super().__init__()
@@ -127,11 +130,12 @@ class Segmenter(Architecture):
         Squares of another size are brought to the segmenter's resolution, its logits back to theirs (both bilinear, the
         way down without aliasing).
         """
-        size, own = images.shape[-2:], (self.config.resolution,) * 2
-        if size != own:
-            images = F.interpolate(images, own, mode="bilinear", antialias=True)
-        logits = self.S(images)
-        return logits if size == own else F.interpolate(logits, size, mode="bilinear", antialias=True)
+        return _resized(self.S(_resized(images, self.config.resolution)), images.shape[-1])
+
+    @torch.no_grad()
+    def features(self, images):
+        """(B, 1, H, W) in [-1, 1] -> (B, d): the mean of the deepest level over its positions, for a picture of sets."""
+        return self.S.encode(_resized(images, self.config.resolution))[-1].mean((2, 3))
 
     @torch.no_grad()
     def masks(self, images):
@@ -142,15 +146,21 @@ class Segmenter(Architecture):
 build = Segmenter
 
 
-def segment(segmenter, images):
-    """Label ids uint8 (N, H, W) of square images uint8 (N, H, W), by a segmenter at rest; for other sizes see `logits`."""
-    device = next(segmenter.parameters()).device
-    mode = segmenter.training
+def applied(function, images):
+    """A use of a segmenter, such as `segmenter.masks`, at rest, on images uint8 (N, H, W): an array of N rows."""
+    segmenter = function.__self__
+    device, mode = segmenter.ids.device, segmenter.training
     segmenter.eval()
     blocks = (torch.from_numpy(np.ascontiguousarray(images[i : i + BLOCK])) for i in range(0, len(images), BLOCK))
-    masks = [segmenter.masks(to_signed(block.to(device))).cpu().numpy() for block in blocks]
+    rows = [function(to_signed(block.to(device))).cpu().numpy() for block in blocks]
     segmenter.train(mode)
-    return np.concatenate(masks)
+    return np.concatenate(rows)
+
+
+def _resized(images, size):
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
 class Gallery:
@@ -166,7 +176,7 @@ class Gallery:
 
     def look(self, model, kimg):
         """(sheet of picture, mask and obtained mask, {column: value} of metrics.csv) of a model at rest."""
-        obtained = segment(model, self.images)
+        obtained = applied(model.masks, self.images)
         scores = compared(obtained, self.truth, self.labels).mean()
         dices = [scores[column("Dice", name)] for name in structures(self.labels)]
         row = {"split": "VAL", "n_real": len(self.images), "error": 1 - float(np.mean(dices)), **scores}
