@@ -5,7 +5,7 @@ alone: TRAIN and VAL are cut down to it, TEST stays whole. Every cell shows its 
 the weights that do best on its VAL, and adds a row for each TEST patient to `downstream.csv`; a finished cell is skipped.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from echogan.data.frames import FrameSet, load_frames
 from echogan.downstream.masks import KIMG, load_segmenter, schema, segment, train_segmenter
 from echogan.downstream.patients import ejection_fractions, scored, spacing
 from echogan.downstream.segmenter import Config
+from echogan.downstream.share import check_share, share_of
 from echogan.engine.feed import plain_feed
 from echogan.engine.launch import hardware, pick_device
 from echogan.errors import BadInput, nearest
@@ -59,8 +60,7 @@ class Plan:
             if arm not in ARMS:
                 raise BadInput(f"no training set is called {arm!r}{nearest(arm, ARMS)}")
         for share in self.seeds:
-            if not 0 < share <= 1:
-                raise BadInput(f"a share of the real patients lies above 0 and is at most 1, got {share:g}")
+            check_share(share)
 
     def cells(self):
         """(share, seed, arm) of every cell, those that need one synthetic set together."""
@@ -139,19 +139,6 @@ def judged(segmenter, test, ef=True):
     rows["EF"] = test.index.groupby("patient")["EF"].first().to_numpy()
     rows["EF_masks"] = ejection_fractions(test.masks, test)["EF"]
     return rows.assign(**ejection_fractions(masks, test)[["EF", "views"]].rename(columns={"EF": "EF_obtained"}))
-
-
-def share_of(frames, share, seed=0):
-    """The frames of a share of the TRAIN and VAL patients, at least one of each, and of all TEST patients.
-
-    Of one seed, a smaller share is part of a larger one.
-    """
-    kept = set(frames.index.loc[frames.index["split"] == "TEST", "patient"])
-    for split in ("TRAIN", "VAL"):
-        patients = sorted(frames.split(split).index["patient"].unique())
-        order = np.random.default_rng(seed_of(seed, "share", split)).permutation(patients)
-        kept |= set(order[: max(1, round(share * len(order)))])
-    return frames.where(frames.index["patient"].isin(kept))
 
 
 def training_set(real, synthetic, val, resolution):

@@ -13,7 +13,7 @@ from echogan.engine.sampling import find_weights
 from echogan.errors import BadInput
 from echogan.metrics.segmentation import compared
 
-KIMG = 16.0  # four CPU-minutes at 128 px
+KIMG = 8.0  # about three CPU-minutes at 128 px
 AUTOMATIC = Settings(kimg=KIMG)
 
 
@@ -34,7 +34,7 @@ def load_segmenter(source, device="cpu", labels=None) -> Segmenter:
     labels: the schema, name -> id, of the masks that its own will be compared with; another one is refused.
     """
     path = find_weights(source)
-    model, header = load_weights(path, device, unet)
+    model, _ = load_weights(path, device, unet)
     if labels is not None and labels != model.config.labels:
         raise BadInput(
             f"{path} names {_told(model.config.labels)}, but the masks have {_told(labels)}; train a segmenter on these frames"

@@ -68,13 +68,17 @@ class UNet(nn.Module):
 
 def double(a, b):
     """Two 3x3 convolutions with batch norm."""
-    layers = [layer for i in (a, b) for layer in (nn.Conv2d(i, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())]
+    layers = [
+        layer for i in (a, b) for layer in (nn.Conv2d(i, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+    ]
     return nn.Sequential(*layers)
 
 
 def soft_dice(logits, target):
-    """1 - mean over images and classes of (2 <p, y> + 1) / (|p| + |y| + 1) (Milletari 2016, first powers; 1 for a class
-    that is in neither); logits (B, C, H, W), target (B, H, W) of class numbers."""
+    """1 - mean over images and classes of (2 <p, y> + 1) / (|p| + |y| + 1) (after Milletari 2016, eq. 3).
+
+    A class that is in neither counts as overlap 1. logits (B, C, H, W), target (B, H, W) of class numbers.
+    """
     p = logits.softmax(1)
     y = F.one_hot(target, p.shape[1]).movedim(-1, 1).to(p)
     both, sizes = (p * y).sum((2, 3)), (p + y).sum((2, 3))

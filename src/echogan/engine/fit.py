@@ -42,9 +42,10 @@ class Progress:
 def fit(arch, name, frames, settings=None, config=None, experiments=None, callback=None):
     """Train config `name` of `arch` on a FrameSet until `settings.kimg`, or take the run up where it stopped.
 
-    `arch` is a key of `models`, or a module like those: with `build`, and a `Gallery` where its readings are its own. `config` replaces the table's, e.g. with some settings changed. Progress goes to `callback(Progress)`. Returns the
-    `RunFolder`. An existing run with another setting, config or data is refused by name; kimg may grow, the device change.
-    Started by `torchrun`, the processes train one model together, and the first of them writes.
+    `arch` is a key of `models`, or a module like those: with `build`, and its own `Gallery` where readings differ. `config`
+    replaces the table's, e.g. with some settings changed. Progress goes to `callback(Progress)`. Returns the `RunFolder`.
+    An existing run with another setting, config or data is refused by name; kimg may grow, the device change. Started by
+    `torchrun`, the processes train one model together, and the first of them writes.
     """
     settings = settings or Settings()
     folder = RunFolder.of(models.key(arch), name, experiments)
@@ -233,7 +234,9 @@ class Run:
         self.sheet = read_png(sheets[-1]) if sheets else None
         chosen_by_kid = self.description["chosen_by"].startswith("KID_lite0")
         encoder = encoders.find("lite0", self.device) if chosen_by_kid else None
-        self.gallery = self.gallery_of(self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder)
+        self.gallery = self.gallery_of(
+            self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder
+        )
 
 
 def is_moment(images, row):

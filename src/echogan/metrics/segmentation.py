@@ -7,7 +7,7 @@ of the reference.
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.ndimage import binary_erosion
 
 from echogan.errors import BadInput
 
@@ -58,7 +58,9 @@ def _hd95(a, b):
     if not (a.any() and b.any()):
         return np.hypot(*a.shape) if a.any() or b.any() else np.nan
     a, b = outline(a), outline(b)
-    to_a, to_b = distance_transform_edt(~a), distance_transform_edt(~b)
+    to_a, to_b = (
+        cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for edge in (a, b)
+    )
     return max(np.percentile(to_b[a], 95), np.percentile(to_a[b], 95))
 
 
@@ -104,5 +106,7 @@ def faults(mask, labels):
 def _pair(masks, reference):
     masks, reference = np.asarray(masks), np.asarray(reference)
     if masks.shape != reference.shape or masks.ndim != 3:
-        raise BadInput(f"masks {masks.shape} and reference {reference.shape} must be of one shape (N, H, W); resize one")
+        raise BadInput(
+            f"masks {masks.shape} and reference {reference.shape} must be of one shape (N, H, W); resize one"
+        )
     return masks, reference

@@ -45,7 +45,7 @@ def ventricle(mask, labels, spacing=None):
 
 def mitral_plane(cavity, atrium):
     """The pixels of the cavity that are nearest to some pixel of the atrium, (n, 2) as row, column."""
-    nearest = distance_transform_edt(~cavity, return_distances=False, return_indices=True)
+    nearest = np.asarray(distance_transform_edt(~cavity, return_distances=False, return_indices=True))
     return np.unique(nearest[:, atrium].T, axis=0)
 
 
