@@ -54,11 +54,12 @@ def dice(run: RunName, frames: Frames, split: str = "TEST", device: Device = "au
     from echogan.downstream.masks import load_segmenter, obtained, schema
     from echogan.downstream.patients import spacing
     from echogan.engine.launch import pick_device
+    from echogan.metrics.segmentation import column, structures
 
     part = load_frames(frames).split(split)
     model = load_segmenter(run, pick_device(device), schema(part))
     scores = obtained(model, part.images, part.masks, spacing(part))
-    told = [f"{c[5:].replace('_', ' ')} {scores[c].mean():.3f}" for c in scores if c.startswith("Dice_")]
+    told = [f"{name} {scores[column('Dice', name)].mean():.3f}" for name in structures(part.labels)]
     print(f"Dice of {len(part)} {split} frames of {shown(frames)} ({part.kind}): {', '.join(told)}")
 
 

@@ -76,29 +76,28 @@ def experiment(frames, synthesize, out, plan=None, callback=None):
     plan, out = plan or Plan(), Path(out)
     schema(frames)
     setting = {"kimg": plan.kimg, "size": plan.resolution, "data": frames.kind, "fingerprint": frames.fingerprint()}
-    table = _table(out / CSV, setting)
-    done = set() if table is None else set(zip(table["share"], table["seed"], table["arm"]))
-    cells = plan.cells()
+    tables, cells = _done(out / CSV, setting), plan.cells()
+    done = {cell for table in tables for cell in zip(table["share"], table["seed"], table["arm"])}
     for number, cell in enumerate(cells, start=1):
         if cell not in done:
             rows = _cell(frames, synthesize, out, plan, *cell).assign(**setting)
-            table = rows if table is None else pd.concat([table, rows], ignore_index=True)
-            write_text(out / CSV, table.to_csv(index=False, lineterminator="\n"))
+            tables.append(rows)
+            write_text(out / CSV, pd.concat(tables).to_csv(index=False, lineterminator="\n"))
         if callback:
             callback(number, len(cells), cell)
-    return table
+    return pd.concat(tables, ignore_index=True)
 
 
-def _table(path, setting):
-    """The rows there are, if they were made as these will be."""
+def _done(path, setting):
+    """[the rows there are], if they were made as these will be."""
     if not path.is_file():
-        return None
+        return []
     table = pd.read_csv(path)
     for name, value in setting.items():
         other = [old for old in table[name].unique() if old != value]
         if other:
             raise BadInput(f"{path} was made with {name} {other[0]}, not {value}; continue it as it was, or elsewhere")
-    return table
+    return [table]
 
 
 # ------------------------------------------------------------------------------------------------ one cell

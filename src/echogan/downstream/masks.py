@@ -1,7 +1,5 @@
 """Masks from pictures: train a segmenter, load one, and compare what was requested of synthetic echoes with what is there."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from echogan.config import Settings
@@ -76,7 +74,7 @@ def schema(frames):
 
 def at(frames, resolution):
     """The default `Config` for frames, at `resolution` pixels."""
-    return replace(Config(schema(frames)), resolution=resolution)
+    return Config(schema(frames), resolution=resolution)
 
 
 def _square(images):

@@ -18,6 +18,7 @@ from echogan.contract import BLOCK, Architecture, Average, Optim, Phase
 from echogan.data.images import grid
 from echogan.engine import watch
 from echogan.engine.feed import plain_feed, to_signed
+from echogan.errors import BadInput
 from echogan.metrics.segmentation import column, compared, structures
 
 # Ranges of a random affine map: degrees, and shares of the picture's side (after Stojanovski 2023).
@@ -37,7 +38,12 @@ class Config:
     lr: float = 2e-3
     batch: int = 16
     ema_kimg: float = 1.0
-    resolution: int = 128  # a multiple of fold * 2^(levels - 1)
+    resolution: int = 128
+
+    def __post_init__(self):
+        step = self.fold * 2 ** (self.levels - 1)
+        if self.resolution % step or self.resolution < 1:
+            raise BadInput(f"this segmenter works at a multiple of {step} pixels, got {self.resolution}; change resolution")
 
 
 class UNet(nn.Module):

@@ -182,7 +182,7 @@ def plane(found, told_apart, kind, space):
     looks = zip((found.real, found.fake), ("real", "synthetic"), style.looks(2))
     for points, name, look in looks:
         x, y = np.asarray(points).T[:2]
-        ax.scatter(x, y, 5, look.color, look.marker, alpha=0.5, linewidths=0, label=name)
+        ax.scatter(x, y, s=5, c=look.color, marker=look.marker, alpha=0.5, linewidths=0, label=name)
     ax.set(
         **{
             f"{axis}label": f"component {i + 1} ({found.explained[i]:.0f} % of the variance)"
