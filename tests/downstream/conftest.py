@@ -13,7 +13,9 @@ def trained(tmp_path_factory):
     """(the run of a small segmenter of drawn hearts, their frames)."""
     frames = hearts()
     experiments = tmp_path_factory.mktemp("segmenter")
-    run = train_segmenter(frames, "drawn", Settings(kimg=1.6, device="cpu"), Config(LABELS, **SMALL), experiments)
+    run = train_segmenter(
+        frames, "drawn", Settings(kimg=1.6, device="cpu", row_kimg=0.1), Config(LABELS, **SMALL), experiments
+    )
     return run, frames
 
 

@@ -20,7 +20,9 @@ def heart(rng, ef, size=32):
     for mask, narrow in zip(masks, (1, np.sqrt(1 - ef / 100))):
         mask[((x - middle) / across) ** 2 + ((y - base - 0.14) / 0.14) ** 2 < 1] = 3
         for code, wall in ((2, 0.07), (1, 0)):
-            mask[(y < base) & (((x - middle) / (across * narrow + wall)) ** 2 + ((y - base) / (length + wall)) ** 2 < 1)] = code
+            mask[
+                (y < base) & (((x - middle) / (across * narrow + wall)) ** 2 + ((y - base) / (length + wall)) ** 2 < 1)
+            ] = code
     return masks
 
 
@@ -38,7 +40,9 @@ def hearts(train=24, val=4, test=8, seed=0, size=32, name="p"):
         ef = rng.uniform(25, 70)
         masks.append(heart(rng, ef, size))
         for frame, phase in enumerate(("diastole", "systole")):
-            rows.append((f"{name}{i}_{phase}.png", f"{name}{i}", f"{name}{i}", split, "4CH", phase, frame, ef, "Good", None))
+            rows.append(
+                (f"{name}{i}_{phase}.png", f"{name}{i}", f"{name}{i}", split, "4CH", phase, frame, ef, "Good", None)
+            )
     masks = np.concatenate(masks)
     index = pd.DataFrame(rows, columns=list(COLUMNS))
     return FrameSet(rendered(masks, rng), index, {"kind": "drawn hearts"}, masks, dict(LABELS))

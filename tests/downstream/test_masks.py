@@ -48,7 +48,7 @@ def test_the_schema_is_in_the_header_and_another_one_is_refused(trained):
     with safe_open(run.weights("best"), "pt") as file:
         assert json.loads(file.metadata()["config"])["labels"] == LABELS
     assert load_segmenter(run.weights("best"), labels=frames.labels).config.labels == LABELS
-    with pytest.raises(BadInput, match="best.safetensors names 0 outside, .* but the masks have 0 background, 1 head"):
+    with pytest.raises(BadInput, match=r"best.safetensors names 0 outside, .* but the masks have 0 background, 1 head"):
         load_segmenter(run.path, labels={"background": 0, "head": 1})
 
 

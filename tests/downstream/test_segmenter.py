@@ -28,7 +28,7 @@ def test_soft_dice_is_its_formula():
             y = (target[i] == c).numpy()
             overlaps.append((2 * (p[i, c] * y).sum() + 1) / (p[i, c].sum() + y.sum() + 1))
     loss = soft_dice(logits, target)
-    assert float(loss) == pytest.approx(1 - np.mean(overlaps), rel=1e-5)
+    assert loss.item() == pytest.approx(1 - np.mean(overlaps), rel=1e-5)
     loss.backward()
     assert logits.grad.abs().sum() > 0
     perfect = 50.0 * F.one_hot(target, 4).movedim(-1, 1)
@@ -99,4 +99,6 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     for (key, a), b in zip(whole.state_dict().items(), broken.state_dict().values()):
         assert torch.equal(a, b), key
     with pytest.raises(BadInput, match="made otherwise"):
-        fit(unet, "whole", frames, Settings(kimg=0.128, device="cpu"), Config(LABELS, **{**SMALL, "width": 4}), tmp_path)
+        fit(
+            unet, "whole", frames, Settings(kimg=0.128, device="cpu"), Config(LABELS, **{**SMALL, "width": 4}), tmp_path
+        )

@@ -76,7 +76,10 @@ def test_specks_do_not_count():
 
 def test_what_has_no_volume_is_refused():
     mask = half_ellipsoid(40, 110)
-    for broken, sentence in (((mask == 3) * np.uint8(3), "no left ventricle"), ((mask == 1) * np.uint8(1), "no left atrium")):
+    for broken, sentence in (
+        ((mask == 3) * np.uint8(3), "no left ventricle"),
+        ((mask == 1) * np.uint8(1), "no left atrium"),
+    ):
         with pytest.raises(BadInput, match=sentence):
             ventricle(broken, LABELS)
     with pytest.raises(BadInput, match="the labels name no left ventricle"):

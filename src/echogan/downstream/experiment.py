@@ -107,8 +107,8 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
     """One row per TEST patient."""
     real, kind = share_of(frames, share, seed), ARMS[arm]
     synthetic = _synthetic(synthesize(share, seed), frames.labels) if kind.synthetic else None
-    training = training_set(real if kind.real else None, synthetic, real.split("VAL"), plan.resolution)
     config = Config(frames.labels, kind.affine, resolution=plan.resolution, **plan.config)
+    training = training_set(real if kind.real else None, synthetic, real.split("VAL"), config)
     settings = Settings(plan.kimg, seed_of(share, seed), plan.device)
     run = train_segmenter(training, f"{arm}_{share:g}_seed{seed}", settings, config, out)
     rows = judged(load_segmenter(run.path, pick_device(plan.device)), frames.split("TEST"), plan.ef)
@@ -120,7 +120,7 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
         arm=arm,
         patients_real=part.index["patient"].nunique() if kind.real else 0,
         images_real=len(part) if kind.real else 0,
-        images_synthetic=len(synthetic) if synthetic else 0,
+        images_synthetic=len(synthetic.split("TRAIN")) if synthetic else 0,
         hardware=hardware(pick_device(plan.device)),
     )
     return rows[["share", "seed", "arm", *rows.columns.drop(["share", "seed", "arm"])]]
@@ -140,27 +140,26 @@ def judged(segmenter, test, ef=True):
     return rows.assign(**ejection_fractions(masks, test)[["EF", "views"]].rename(columns={"EF": "EF_obtained"}))
 
 
-def training_set(real, synthetic, val, resolution):
-    """A FrameSet at `resolution` that trains on `real`, `synthetic` or, each shown as often as the other, both.
+def training_set(real, synthetic, val, config):
+    """A FrameSet at the config's resolution that trains on `real`, `synthetic` or, each shown as often as the other, both.
 
     Its VAL is `val`, which are real frames.
     """
-    parts = [sized(part.split("TRAIN"), resolution) for part in (real, synthetic) if part is not None]
+    parts = [sized(part.split("TRAIN"), config) for part in (real, synthetic) if part is not None]
     most = max(map(len, parts))
     parts = [_rows(part, np.resize(np.arange(len(part)), most)) for part in parts]
-    parts.append(sized(val, resolution))
+    parts.append(sized(val, config))
     index = pd.concat([part.index for part in parts], ignore_index=True)
     images, masks = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "masks"))
     return FrameSet(images, index, val.manifest, masks, val.labels)
 
 
-def sized(frames, resolution):
-    """Frames with masks, both brought to `resolution` as training brings them."""
-    config = Config(frames.labels, resolution=resolution)
+def sized(frames, config):
+    """Frames with masks, both brought to the resolution of a segmenter's config as training brings them."""
     columns = plain_feed(frames, config, ("image", "mask"), "cpu", 0).columns
     index = frames.index.copy()
     if "spacing_mm" in index:
-        index["spacing_mm"] *= frames.size / resolution
+        index["spacing_mm"] *= frames.size / config.resolution
     return FrameSet(columns["image"].numpy(), index, frames.manifest, columns["mask"].numpy(), frames.labels)
 
 

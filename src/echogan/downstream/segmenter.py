@@ -43,7 +43,9 @@ class Config:
     def __post_init__(self):
         step = self.fold * 2 ** (self.levels - 1)
         if self.resolution % step or self.resolution < 1:
-            raise BadInput(f"this segmenter works at a multiple of {step} pixels, got {self.resolution}; change resolution")
+            raise BadInput(
+                f"this segmenter works at a multiple of {step} pixels, got {self.resolution}; change resolution"
+            )
 
 
 class UNet(nn.Module):

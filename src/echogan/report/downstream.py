@@ -50,6 +50,14 @@ def by_patient(table, share, column):
     return wide[[arm for arm in ARMS if arm in wide]]
 
 
+def measured(table, share):
+    """The training sets of which two ejection fractions or more could be measured: limits need two."""
+    if "EF_obtained" not in table:
+        return []
+    both = by_patient(table, share, "EF_obtained") - by_patient(table, share, "EF_masks")
+    return [arm for arm in both if both[arm].count() > 1]
+
+
 def summary(table):
     """One row per share, training set and measure: n patients, mean, sd, and p against `real` of the same share."""
     rows = []
@@ -75,7 +83,7 @@ def write(path, out):
     ]
     if table["share"].nunique() > 1:
         jobs.append(("dice_over_share.png", learning_curves(table)))
-    if "EF_obtained" in table:
+    if measured(table, largest):
         jobs.append((f"ef_at_{100 * largest:g}_percent_bland_altman.png", agreement(table, largest)))
     files = [style.save(figure, out / name) for name, figure in jobs]
     summary(table).to_csv(out / "summary.csv", index=False, float_format="%.6g", lineterminator="\n")
@@ -138,20 +146,22 @@ def learning_curves(table):
 @style.styled
 def agreement(table, share):
     """Bland and Altman's plot of the ejection fraction by the segmenter's masks against that by the reference masks."""
-    measured, reference = (by_patient(table, share, name) for name in ("EF_obtained", "EF_masks"))
-    arms = list(measured)
+    obtained, reference = (by_patient(table, share, name) for name in ("EF_obtained", "EF_masks"))
+    arms = measured(table, share)
     rows = -(-len(arms) // 2)
     note = (
         "EF by discs (both views where there are two) of obtained against reference masks; lines and numbers: "
         "bias, 95 % limits, mean absolute error"
     )
+    if missing := [ARMS[arm] for arm in by_patient(table, share, "size") if arm not in arms]:
+        note += f"; of fewer than two patients have both masks chambers to measure by: {', '.join(missing)}"
     title = f"Ejection fraction, {100 * share:g} % of the real patients"
     fig = style.new(0.9 + 1.35 * rows, title, _caption(table, share, note))
     axes = fig.subplots(rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, arm in zip(axes, arms):
-        found = bland_altman(measured[arm], reference[arm])
+        found = bland_altman(obtained[arm], reference[arm])
         ax.scatter(
-            (measured[arm] + reference[arm]) / 2, measured[arm] - reference[arm], 4, LOOKS[arm].color, linewidths=0
+            (obtained[arm] + reference[arm]) / 2, obtained[arm] - reference[arm], 4, LOOKS[arm].color, linewidths=0
         )
         ax.axhline(0, color=style.PALE, linewidth=0.5, zorder=0)
         for value, dash in ((found.bias, "-"), (found.low, (0, (3, 2))), (found.high, (0, (3, 2)))):
