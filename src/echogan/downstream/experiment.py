@@ -92,7 +92,7 @@ def _done(path, setting):
     """[the rows there are], if they were made as these will be."""
     if not path.is_file():
         return []
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, float_precision="round_trip")  # cells are told apart by their share
     for name, value in setting.items():
         other = [old for old in table[name].unique() if old != value]
         if other:
@@ -135,7 +135,7 @@ def judged(segmenter, test, ef=True):
     rows = scored(masks, test).assign(HD95_unit="px" if spacing(test) is None else "mm")
     if not ef:
         return rows
-    rows["EF"] = test.index.groupby("patient")["EF"].first().to_numpy()
+    rows["EF"] = test.index.groupby("patient")["EF"].first().to_numpy(float)
     rows["EF_masks"] = ejection_fractions(test.masks, test)["EF"]
     return rows.assign(**ejection_fractions(masks, test)[["EF", "views"]].rename(columns={"EF": "EF_obtained"}))
 
