@@ -142,17 +142,20 @@ class Segmenter(Architecture):
         Squares of another size are brought to the segmenter's resolution, its logits back to theirs (both bilinear, the
         way down without aliasing).
         """
-        return _resized(self.S(_resized(images, self.config.resolution)), images.shape[-1])
+        return _resized(self.S(self._own(images)), images.shape[-2:])
 
     @torch.no_grad()
     def features(self, images):
         """(B, 1, H, W) in [-1, 1] -> (B, d): the mean of the deepest level over its positions, for a picture of sets."""
-        return self.S.encode(_resized(images, self.config.resolution))[-1].mean((2, 3))
+        return self.S.encode(self._own(images))[-1].mean((2, 3))
 
     @torch.no_grad()
     def masks(self, images):
         """(B, 1, H, W) in [-1, 1] -> label ids uint8 (B, H, W)."""
         return self.ids[self.logits(images).argmax(1)]
+
+    def _own(self, images):
+        return _resized(images, (self.config.resolution,) * 2)
 
 
 build = Segmenter
@@ -170,9 +173,7 @@ def applied(function, images):
 
 
 def _resized(images, size):
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    return images if images.shape[-2:] == size else F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 class Gallery:
