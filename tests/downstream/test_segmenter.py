@@ -61,7 +61,7 @@ def test_label_ids_need_not_be_neighbours():
         model.S.head.bias.copy_(torch.tensor([0.0, 50.0, 0.0]))
         model.S.head.weight.zero_()
     loss, stats = model.loss(batch)
-    assert float(stats["cross_entropy"]) == pytest.approx(0, abs=1e-6) and float(loss) < 1e-3
+    assert stats["cross_entropy"].item() == pytest.approx(0, abs=1e-6) and loss.item() < 1e-3
     assert set(model.masks(batch["image"]).unique().tolist()) == {9}
 
 
