@@ -77,9 +77,9 @@ def experiment(frames, synthesize, out, plan=None, callback=None):
     schema(frames)
     setting = {"kimg": plan.kimg, "size": plan.resolution, "data": frames.kind, "fingerprint": frames.fingerprint()}
     tables, cells = _done(out / CSV, setting), plan.cells()
-    done = {cell for table in tables for cell in zip(table["share"], table["seed"], table["arm"])}
+    done = {_text(*cell) for table in tables for cell in zip(table["share"], table["seed"], table["arm"])}
     for number, cell in enumerate(cells, start=1):
-        if cell not in done:
+        if _text(*cell) not in done:
             rows = _cell(frames, synthesize, out, plan, *cell).assign(**setting)
             tables.append(rows)
             write_text(out / CSV, pd.concat(tables).to_csv(index=False, lineterminator="\n"))
@@ -92,12 +92,17 @@ def _done(path, setting):
     """[the rows there are], if they were made as these will be."""
     if not path.is_file():
         return []
-    table = pd.read_csv(path, float_precision="round_trip")  # cells are told apart by their share
+    table = pd.read_csv(path, dtype={"patient": str, "fingerprint": str})  # 010 is an exam, not a number
     for name, value in setting.items():
-        other = [old for old in table[name].unique() if old != value]
+        other = [old for old in table[name].unique() if _text(old) != _text(value)]
         if other:
             raise BadInput(f"{path} was made with {name} {other[0]}, not {value}; continue it as it was, or elsewhere")
     return [table]
+
+
+def _text(*values):
+    """Values as a file would have them: a number that was read back may differ in its last bit."""
+    return " ".join(value if isinstance(value, str) else f"{value:g}" for value in values)
 
 
 # ------------------------------------------------------------------------------------------------ one cell

@@ -29,7 +29,7 @@ NEEDED = ("share", "seed", "arm", "patient", "data", "size", "kimg", "hardware",
 def read(path):
     """The table of `echogan downstream`, or a `BadInput` that says what it lacks."""
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype={"patient": str, "fingerprint": str})
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is no table ({error}); make it with `echogan downstream`") from error
     lacking = [name for name in NEEDED if name not in table]
