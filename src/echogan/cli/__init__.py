@@ -10,8 +10,13 @@ import tyro
 from echogan.cli.app import COMMANDS, app
 from echogan.errors import BadInput, nearest
 
-# In the order of the help: recordings, training, judging, reading, first steps.
-from echogan.cli import phantom, data, camus, export, train, reconstruct, synthesize, sweep, judge, audit, report, start  # noqa: F401  # isort: skip
+# One line of the help's order each: recordings, training, judging, what for, reading and first steps.
+# fmt: off
+from echogan.cli import phantom, data, camus, export
+from echogan.cli import train, reconstruct, synthesize, sweep
+from echogan.cli import judge, audit, downstream
+from echogan.cli import report, start
+# fmt: on
 
 SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
 

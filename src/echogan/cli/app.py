@@ -63,5 +63,6 @@ class TrainingBar(Bar):
 
     def __call__(self, progress, *_):
         self.bar.total = progress.of
-        self.bar.set_postfix_str(f"SWD {float(progress.metrics['SWD']):.1f}", refresh=False)
+        name = next(name for name in ("SWD", "error") if progress.metrics.get(name))
+        self.bar.set_postfix_str(f"{name} {float(progress.metrics[name]):.3g}", refresh=False)
         self.bar.update(min(progress.kimg, progress.of) - self.bar.n)

@@ -43,8 +43,11 @@ def export(path, model, origin):
         save_file(tensors, temporary, metadata=header)
 
 
-def load_weights(path, device="cpu"):
-    """(model in eval mode, header) of a .safetensors file written by `export`; its origin and config."""
+def load_weights(path, device="cpu", module=None):
+    """(model in eval mode, header) of a .safetensors file written by `export`; its origin and config.
+
+    `module`: the one that must have made it, where that is none of `models`.
+    """
     path = Path(path)
     try:
         with safe_open(path, "pt", device=str(device)) as file:
@@ -53,7 +56,9 @@ def load_weights(path, device="cpu"):
         raise BadInput(f"{path} is not a readable .safetensors file ({_first_line(error)})") from error
     if not {"arch", "config", "kimg", "data"} <= header.keys():
         raise BadInput(f"{path} was not written by EchoGAN: its header names no architecture")
-    module = models.load(header["arch"])
+    if module and models.key(module) != header["arch"]:
+        raise BadInput(f"{path} holds a {header['arch']}, not a {models.key(module)}; give a run of that")
+    module = module or models.load(header["arch"])
     config = json.loads(header["config"])
     model = module.build(module.Config(**config)).to(device).eval()
     try:

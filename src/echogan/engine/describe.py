@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import torch
 
-from echogan import __version__, encoders
+from echogan import __version__
 from echogan.config import differences
 from echogan.data.clip import SPLITS
 from echogan.engine.launch import hardware
@@ -47,7 +47,7 @@ def describe(run, frames, autocast):
         "hardware": f"{world()} x {device}" if world() > 1 else device,
         **({"guests": run.guests} if run.guests else {}),
         "versions": {"echogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        "chosen_by": f"{'KID_lite0' if encoders.available('lite0') else 'SWD'} of the VAL readings",
+        "chosen_by": f"{run.gallery_of.criterion()} of the VAL readings",
     }
 
 

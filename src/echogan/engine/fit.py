@@ -43,12 +43,13 @@ class Progress:
 def fit(arch, name, frames, settings=None, config=None, experiments=None, callback=None):
     """Train config `name` of `arch` on a FrameSet until `settings.kimg`, or take the run up where it stopped.
 
-    `config` replaces the table's, e.g. with some settings changed. Progress goes to `callback(Progress)`. Returns the
-    `RunFolder`. An existing run with another setting, config or data is refused by name; kimg may grow, the device change.
-    Started by `torchrun`, the processes train one model together, and the first of them writes.
+    `arch` is a key of `models`, or a module like those: with `build`, and its own `Gallery` where readings differ. `config`
+    replaces the table's, e.g. with some settings changed. Progress goes to `callback(Progress)`. Returns the `RunFolder`.
+    An existing run with another setting, config or data is refused by name; kimg may grow, the device change. Started by
+    `torchrun`, the processes train one model together, and the first of them writes.
     """
     settings = settings or Settings()
-    folder = RunFolder.of(arch, name, experiments)
+    folder = RunFolder.of(models.key(arch), name, experiments)
     with joined(settings.device) as device:
         run = Run(arch, name, frames, replace(settings, device=device), config, folder)
         with alone(folder), enough_memory(run):
@@ -90,7 +91,9 @@ class Run:
     """One run in its folder: the engine, its feed, its reading and its two tables."""
 
     def __init__(self, arch, name, frames, settings, config, folder):
-        self.arch, self.name, self.folder, self.kind = arch, name, folder, frames.kind
+        module = models.load(arch)
+        self.gallery_of = getattr(module, "Gallery", Gallery)
+        self.arch, self.name, self.folder, self.kind = models.key(arch), name, folder, frames.kind
         self.config, self.classes = resolved(config or models.config_of(arch, name), frames)
         if not settings.kimg > 0:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
@@ -101,7 +104,7 @@ class Run:
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         # A kill may precede the first checkpoint, so the first weights come from the seed.
         torch.manual_seed(settings.seed)
-        model = models.load(arch).build(self.config, *([guests] if guests else []))
+        model = module.build(self.config, *([guests] if guests else []))
         model = model.to(self.device, memory_format=torch.channels_last)
         self.model = shareable(model, self.config.batch, settings.accumulate)
         self.description: dict = describe(self, frames, autocast)
@@ -245,7 +248,9 @@ class Run:
         self.sheet = read_png(sheets[-1]) if sheets else None
         chosen_by_kid = self.description["chosen_by"].startswith("KID_lite0")
         encoder = encoders.find("lite0", self.device) if chosen_by_kid else None
-        self.gallery = Gallery(self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder)
+        self.gallery = self.gallery_of(
+            self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder
+        )
 
 
 def is_moment(images, row):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from echogan import encoders
 from echogan.data.images import grid
 from echogan.engine import translating, watch
 from echogan.engine.evaluate import READINGS, Reading, spread
@@ -25,6 +26,11 @@ class Gallery:
         self.chosen_by = self.reading.chosen_by
         source = parts[1].domain("A") if "A" in inputs else chosen[1]
         self.feed = plain_feed(source.where(_spread(source)), config, inputs, device, seed)
+
+    @staticmethod
+    def criterion():
+        """The column that chooses the best weights; lower is better."""
+        return "KID_lite0" if encoders.available("lite0") else "SWD"
 
     def look(self, model, kimg):
         """(sample grid uint8 (H, W), {column: value} of metrics.csv) of a model at rest."""

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from types import ModuleType
 
 from echogan.errors import BadInput, nearest
 
@@ -12,10 +13,17 @@ def names():
 
 
 def load(arch):
-    """The module of an architecture, or a `BadInput` that suggests the nearest key."""
+    """The module of an architecture, or a `BadInput` that suggests the nearest key; a module like those is returned as it is."""
+    if isinstance(arch, ModuleType):
+        return arch
     if arch not in names():
         raise BadInput(f"there is no architecture {arch!r}{nearest(arch, names())}")
     return importlib.import_module(f"{__name__}.{arch}")
+
+
+def key(arch):
+    """What the runs of an architecture (a key, or a module) are called."""
+    return load(arch).__name__.rpartition(".")[2]
 
 
 def config_of(arch, name):

@@ -1,0 +1,133 @@
+"""Commands on what the pictures are good for: a segmenter, its Dice, and the experiment with synthetic echoes."""
+
+from pathlib import Path
+
+from echogan.cli.app import Bar, Device, Frames, Out, RunName, TrainingBar, command
+from echogan.config import Settings, shown
+from echogan.errors import BadInput
+
+
+@command
+def segmenter(
+    frames: Frames,
+    name: str = "unet",
+    kimg: float = 8.0,
+    resolution: int = 128,
+    affine: bool = True,
+    seed: int = 0,
+    device: Device = "auto",
+):
+    """Train a segmenter on frames with masks, or continue its run; VAL chooses the best weights.
+
+    Args:
+        frames: folder of frames with masks, e.g. made by `echogan camus`.
+        name: of the run, experiments/segmenter/NAME.
+        kimg: thousands of pictures to show; 8 take about three CPU-minutes at 128 px.
+        resolution: pixels that it works at; pictures of another size are brought to it.
+        affine: random turns, shears, scales and shifts of picture and mask.
+        seed: of the training.
+        device: where to train.
+    """
+    from dataclasses import replace
+
+    from echogan.data.frames import load_frames
+    from echogan.downstream.masks import at, train_segmenter
+
+    loaded = load_frames(frames)
+    config = replace(at(loaded, resolution), augment=affine)
+    with TrainingBar(f"segmenter/{name}", kimg) as tell:
+        run = train_segmenter(loaded, name, Settings(kimg, seed, device), config, callback=tell)
+    print(f"segmenter/{name} trained to {kimg:g} kimg in {shown(run.path)}")
+
+
+@command
+def dice(run: RunName, frames: Frames, split: str = "TEST", device: Device = "auto"):
+    """Dice of a segmenter's masks and those of frames: how good it is or, of synthetic frames, whether they obey.
+
+    Args:
+        run: segmenter/NAME, the folder of its run, or a .safetensors file.
+        frames: folder of frames with masks.
+        split: TRAIN, VAL or TEST of the frames.
+        device: where to compute.
+    """
+    from echogan.data.frames import load_frames
+    from echogan.downstream.masks import load_segmenter, obtained, schema
+    from echogan.downstream.patients import spacing
+    from echogan.engine.launch import pick_device
+    from echogan.metrics.segmentation import column, structures
+
+    part = load_frames(frames).split(split)
+    model = load_segmenter(run, pick_device(device), schema(part))
+    scores = obtained(model, part.images, part.masks, spacing(part))
+    told = [f"{name} {scores[column('Dice', name)].mean():.3f}" for name in structures(part.labels)]
+    print(f"Dice of {len(part)} {split} frames of {shown(frames)} ({part.kind}): {', '.join(told)}")
+
+
+@command
+def share(frames: Frames, out: Out, percent: float, seed: int = 0):
+    """A share of the TRAIN and VAL patients of frames, with all TEST patients: what a generator may see in `downstream`.
+
+    Args:
+        frames: folder of frames.
+        out: folder to make.
+        percent: of the patients of TRAIN and of VAL.
+        seed: of the draw; of one seed, a smaller share is part of a larger one.
+    """
+    from echogan.downstream.share import write_share
+
+    part = write_share(frames, out, percent / 100, seed)
+    patients = part.index.loc[part.index["split"] == "TRAIN", "patient"].nunique()
+    print(f"{len(part)} frames, {patients} TRAIN patients among them, in {shown(out)}")
+
+
+@command
+def downstream(
+    frames: Frames,
+    out: Out,
+    synthetic: str = "",
+    arms: tuple[str, ...] = ("real", "real_affine", "synthetic", "both", "both_affine"),
+    shares: tuple[str, ...] = ("5:1", "10:3", "25:1", "100:3"),
+    kimg: float = 8.0,
+    resolution: int = 128,
+    ef: bool = True,
+    device: Device = "auto",
+):
+    """Train segmenters on real, synthetic and both, test them on real patients: Dice, HD95, ejection fractions, figures.
+
+    Finished cells are skipped, so the same command goes on where it stopped.
+
+    Args:
+        frames: folder of real frames with masks.
+        out: folder of downstream.csv, summary.csv and figures.
+        synthetic: folder of synthetic frames with masks for each share (in %) and seed, as in syn/{share}_{seed}.
+        arms: training sets.
+        shares: of the real patients in %, each with its number of seeds.
+        kimg: thousands of pictures shown to each segmenter.
+        resolution: pixels that segmenters work at.
+        ef: ejection fractions too, which need end diastole and end systole.
+        device: where to train.
+    """
+    from echogan.data.frames import load_frames
+    from echogan.downstream.experiment import ARMS, Plan, experiment
+    from echogan.report.downstream import write
+
+    plan = Plan(dict(map(_share, shares)), arms, kimg, resolution, ef, device=device)
+    if not synthetic and any(ARMS[arm].synthetic for arm in arms):
+        raise BadInput("training sets with synthetic frames need --synthetic FOLDER; or choose --arms real real_affine")
+
+    def made(share, seed):
+        return Path(synthetic.format(share=f"{100 * share:g}", seed=seed))
+
+    with Bar("downstream", "cell") as tell:
+        table = experiment(load_frames(frames), made, out, plan, callback=tell)
+    files = write(out / "downstream.csv", out)
+    cells = len(table[["share", "seed", "arm"]].drop_duplicates())
+    print(f"{cells} segmenters tested on {table['patient'].nunique()} patients; {len(files)} files in {shown(out)}")
+
+
+def _share(text):
+    percent, colon, seeds = text.partition(":")
+    try:
+        return float(percent) / 100, int(seeds) if colon else 1
+    except ValueError as error:
+        raise BadInput(f"--shares wants percent:seeds, such as 10:3, got {text!r}") from error

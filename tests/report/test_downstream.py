@@ -1,0 +1,90 @@
+"""Tables and figures of the downstream experiment."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.stats import wilcoxon
+
+from echogan.errors import BadInput
+from echogan.metrics.embedding import principal_plane
+from echogan.report import downstream, style
+
+GAIN = {"real": 0.0, "synthetic": -0.05, "both": 0.03}
+
+
+@pytest.fixture
+def table():
+    """Ten patients, two shares with one and two seeds, three training sets of known worth."""
+    rng, rows = np.random.default_rng(0), []
+    for share, seeds in ((0.1, 2), (1.0, 1)):
+        for seed in range(seeds):
+            for arm, gain in GAIN.items():
+                for patient in range(10):
+                    rows.append({
+                        "share": share, "seed": seed, "arm": arm, "patient": f"p{patient}",
+                        "Dice_left_ventricle": 0.85 + 0.005 * patient + gain + rng.normal(0, 0.002),
+                        "HD95_left_ventricle": 4.0, "HD95_unit": "px", "EF": 50.0, "EF_masks": 50.0 + patient,
+                        "EF_obtained": 53.0 + patient + rng.normal(), "views": "4CH", "kimg": 8.0, "size": 64,
+                        "data": "synthetic phantom", "fingerprint": "f", "hardware": "a CPU",
+                    })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_patient_counts_once_however_many_seeds(table):
+    found = downstream.summary(table).set_index(["share", "arm", "measure"])
+    row = found.loc[(0.1, "both", "Dice_left_ventricle")]
+    part = table[table["share"] == 0.1].groupby(["arm", "patient"])["Dice_left_ventricle"].mean()
+    assert row["n"] == 10 and row["mean"] == pytest.approx(part["both"].mean())
+    assert row["p_against_real"] == pytest.approx(wilcoxon(part["both"], part["real"]).pvalue)
+    assert np.isnan(found.loc[(0.1, "real", "Dice_left_ventricle"), "p_against_real"])
+    assert found.loc[(1.0, "real", "EF_error"), "mean"] == pytest.approx(3, abs=1)
+
+
+def test_everything_is_drawn_and_says_where_it_comes_from(table, tmp_path):
+    table.to_csv(tmp_path / "downstream.csv", index=False)
+    files = downstream.write(tmp_path / "downstream.csv", tmp_path / "out")
+    names = [path.name for path in files]
+    assert names == [
+        "dice_at_10_percent_boxes.png", "dice_at_100_percent_boxes.png", "dice_over_share.png",
+        "ef_at_100_percent_bland_altman.png", "summary.csv",
+    ]  # fmt: skip
+    for path in files[:-1]:
+        assert path.stat().st_size <= style.LIMIT and np.ptp(np.asarray(Image.open(path).convert("L"))) > 200
+    assert len(pd.read_csv(files[-1])) == 2 * 3 * 3
+    words = [
+        text.get_text() for text in downstream.boxes(table, 0.1).findobj(lambda artist: hasattr(artist, "get_text"))
+    ]
+    told = " ".join(words).replace("\n", " ")
+    for word in ("simulated, not echocardiograms", "TEST, 10 patients", "64 px", "a CPU", "p = 0.002", "2 seeds"):
+        assert word in told, word
+
+
+def test_one_share_without_ejection_fractions_has_one_figure(table, tmp_path):
+    table = table[table["share"] == 1].drop(columns=["EF", "EF_masks", "EF_obtained"])
+    table.to_csv(tmp_path / "downstream.csv", index=False)
+    assert [path.name for path in downstream.write(tmp_path / "downstream.csv", tmp_path)] == [
+        "dice_at_100_percent_boxes.png", "summary.csv"
+    ]  # fmt: skip
+
+
+def test_a_training_set_without_ejection_fractions_is_named(table):
+    table.loc[(table["arm"] == "both") & (table["patient"] != "p0"), "EF_obtained"] = np.nan
+    figure = downstream.agreement(table, 1.0)
+    assert [ax.get_title("left") for ax in figure.axes] == ["real (n = 10)", "synthetic (n = 10)"]
+    assert "to measure by: real + synthetic" in figure.get_supxlabel().replace("\n", " ")
+    assert downstream.measured(table.assign(EF_obtained=np.nan), 1.0) == []
+
+
+def test_the_plane_shows_every_image(tmp_path):
+    real, fake = np.random.default_rng(0).normal(size=(2, 40, 6))
+    figure = downstream.plane(principal_plane(real, fake[:30]), 55.0, "synthetic phantom", "the segmenter")
+    assert [len(dots.get_offsets()) for dots in figure.axes[0].collections] == [40, 30]
+
+
+def test_tables_that_are_none_of_ours_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="is no table"):
+        downstream.read(tmp_path / "downstream.csv")
+    (tmp_path / "downstream.csv").write_text("share,arm\n1,real\n")
+    with pytest.raises(BadInput, match="lacks seed, patient, data"):
+        downstream.read(tmp_path / "downstream.csv")

@@ -1,0 +1,61 @@
+"""`echogan segmenter`, `dice`, `share` and `downstream` as a user types them."""
+
+import pandas as pd
+import pytest
+
+from echogan.cli import main
+from tests.downstream.hearts import hearts, written
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Real and synthetic drawn hearts."""
+    root = tmp_path_factory.mktemp("downstream")
+    written(hearts(16, 2, 6), root / "real")
+    written(hearts(16, 1, 1, seed=3, name="s"), root / "syn" / "100_0")
+    return root
+
+
+def test_train_a_segmenter_and_ask_for_its_dice(folders, capsys):
+    words = ("--kimg", 0.064, "--resolution", 32, "--device", "cpu")
+    assert run("segmenter", folders / "real", "--name", "a", *words) == 0
+    assert "segmenter/a trained to 0.064 kimg" in capsys.readouterr().out
+    assert run("dice", "segmenter/a", folders / "real", "--device", "cpu") == 0
+    line = capsys.readouterr().out
+    assert line.startswith("Dice of 12 TEST frames of") and "(drawn hearts): left ventricle 0." in line
+    assert run("dice", "segmenter/b", folders / "real") == 1
+    assert "segmenter/b is not a run" in capsys.readouterr().err
+
+
+def test_a_share_of_the_patients(folders, capsys, tmp_path):
+    assert run("share", folders / "real", tmp_path / "quarter", "--percent", 25) == 0
+    assert "22 frames" not in capsys.readouterr().err and len(pd.read_csv(tmp_path / "quarter" / "index.csv")) == 2 * (
+        4 + 1 + 6
+    )
+    assert run("share", folders / "real", tmp_path / "none", "--percent", 0) == 1
+    assert "above 0" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
+def test_the_experiment_with_prepared_synthetic_frames(folders, capsys, tmp_path):
+    words = ("--shares", "100:1", "--arms", "real", "synthetic", "--kimg", 0.064, "--resolution", 32, "--device", "cpu")
+    template = folders / "syn" / "{share}_{seed}"
+    assert run("downstream", folders / "real", tmp_path / "out", "--synthetic", template, "--no-ef", *words) == 0
+    assert "2 segmenters tested on 6 patients; 2 files in" in capsys.readouterr().out
+    assert set(pd.read_csv(tmp_path / "out" / "downstream.csv")["arm"]) == {"real", "synthetic"}
+
+
+def test_failures_are_one_sentence(folders, capsys, tmp_path):
+    for words, sentence in (
+        ((), "need --synthetic FOLDER"),
+        (("--arms", "real", "--shares", "ten"), "percent:seeds, such as 10:3, got 'ten'"),
+        (("--arms", "rael"), "no training set is called 'rael'"),
+        (("--synthetic", tmp_path / "{share}", "--arms", "synthetic", "--resolution", 32), "is not a folder of frames"),
+    ):
+        assert run("downstream", folders / "real", tmp_path / "out", *words) == 1
+        err = capsys.readouterr().err
+        assert sentence in err and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
