@@ -11,7 +11,7 @@ from echogan.cli.app import COMMANDS, app
 from echogan.errors import BadInput, nearest
 
 # In the order of the help: recordings, training, judging, reading, first steps.
-from echogan.cli import phantom, data, camus, export, train, sweep, judge, audit, report, start  # noqa: F401  # isort: skip
+from echogan.cli import phantom, data, camus, export, train, sweep, judge, audit, official, latent, report, start  # noqa: F401  # isort: skip
 
 SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
 
