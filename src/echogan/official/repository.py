@@ -14,6 +14,7 @@ from echogan.engine.launch import ENVIRONMENT
 from echogan.errors import BadInput
 
 FOLDER = "stylegan2-ada-pytorch"
+LAUNCHER = Path(__file__).with_name("launcher.py")
 LAST = 4  # lines of a failure that are shown
 
 
@@ -112,7 +113,7 @@ def _started(repository, words, device):
     environment = {"PYTHONUNBUFFERED": "1", **os.environ}
     if device.type == "cpu":
         environment = {**ENVIRONMENT, **environment, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(Path(__file__).with_name("launcher.py")), *map(str, words)]
+    command = [sys.executable, str(LAUNCHER), *map(str, words)]
     return subprocess.Popen(
         command,
         cwd=repository.path,
