@@ -38,7 +38,9 @@ def stats(kimg, seconds):
         "Timing/total_sec": seconds,
         "Timing/Gmain": None,
     }
-    told = {k: {"num": int(v is not None), "mean": float("nan") if v is None else v, "std": 0.0} for k, v in values.items()}
+    told = {
+        k: {"num": int(v is not None), "mean": float("nan") if v is None else v, "std": 0.0} for k, v in values.items()
+    }
     return json.dumps({**told, "timestamp": 1650000000.0})
 
 

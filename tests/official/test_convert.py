@@ -110,7 +110,10 @@ def _without(net, part):
         (lambda net: _without(net, "synthesis"), "no blocks of 4, 8, 16"),
         (lambda net: _without(net, "mapping"), "lacks 'mapping.w_avg'"),
         (lambda net: (_without(net.state["_modules"]["synthesis"], "b8"), net)[1], "no blocks of 4, 8, 16"),
-        (lambda net: (_without(net.state["_modules"]["synthesis"].state["_modules"]["b16"], "torgb"), net)[1], "blocks.2.grey"),
+        (
+            lambda net: (_without(net.state["_modules"]["synthesis"].state["_modules"]["b16"], "torgb"), net)[1],
+            "blocks.2.grey",
+        ),
     ],
 )
 def test_a_generator_that_lacks_parts_is_refused(tmp_path, change, reason):

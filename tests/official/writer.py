@@ -80,7 +80,9 @@ def generator(model, channels=1, tint=0.0, **settings):
     c = model.config
     told = dict(channel_base=c.base, channel_max=c.widest, num_fp16_res=c.reduced, conv_clamp=256, **settings)
     shape = dict(z_dim=c.latent, w_dim=c.latent, c_dim=c.classes, img_resolution=c.resolution, img_channels=channels)
-    return _net(parts, "Generator", **shape, mapping_kwargs=EasyDict(num_layers=c.mapping), synthesis_kwargs=EasyDict(told))
+    return _net(
+        parts, "Generator", **shape, mapping_kwargs=EasyDict(num_layers=c.mapping), synthesis_kwargs=EasyDict(told)
+    )
 
 
 def generator_like(what):
@@ -108,7 +110,13 @@ def _drawn(name, value, channels, tint):
 
 def _official(name):
     name = re.sub(r"^blocks\.(\d+)\.", lambda m: f"synthesis.b{4 * 2 ** int(m[1])}.", name)
-    pairs = {".up.": ".conv0.", ".conv.": ".conv1.", ".grey.": ".torgb.", ".style.": ".affine.", ".strength": ".noise_strength"}
+    pairs = {
+        ".up.": ".conv0.",
+        ".conv.": ".conv1.",
+        ".grey.": ".torgb.",
+        ".style.": ".affine.",
+        ".strength": ".noise_strength",
+    }
     for ours, theirs in pairs.items():
         name = name.replace(ours, theirs)
     name = re.sub(r"^mapping\.layers\.(\d+)", r"mapping.fc\1", name)

@@ -12,7 +12,12 @@ import torch
 
 from echogan.errors import BadInput
 
-PARTS = {"all": (0.0, 1.0), "coarse": (0.0, 1 / 3), "middle": (1 / 3, 2 / 3), "fine": (2 / 3, 1.0)}  # of the resolutions
+PARTS = {
+    "all": (0.0, 1.0),
+    "coarse": (0.0, 1 / 3),
+    "middle": (1 / 3, 2 / 3),
+    "fine": (2 / 3, 1.0),
+}  # of the resolutions
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,9 @@ def mixed(space, coarse, fine, border=4, truncation=1.0):
     The first `border` layers, which lay out the scene, take the w of the row, all later ones that of the column.
     """
     if not 0 < border < space.G.layers:
-        raise BadInput(f"the border lies between two of {space.G.layers} layers: 1 to {space.G.layers - 1}, got {border}")
+        raise BadInput(
+            f"the border lies between two of {space.G.layers} layers: 1 to {space.G.layers - 1}, got {border}"
+        )
     a, b = (space.layered(space.of_seeds(seeds, truncation)) for seeds in (coarse, fine))
     rows = [torch.cat([row[:border].expand(len(b), -1, -1), b[:, border:]], 1) for row in a]
     return np.stack([space.draw(row) for row in rows])

@@ -5,7 +5,9 @@ import math
 import re
 from pathlib import Path
 
-TICK = re.compile(r"tick (?P<tick>\d+)\s+kimg (?P<kimg>[\d.]+)\s+time (?P<time>.+?)\s+sec/tick .*augment (?P<augment>[\d.]+)")
+TICK = re.compile(
+    r"tick (?P<tick>\d+)\s+kimg (?P<kimg>[\d.]+)\s+time (?P<time>.+?)\s+sec/tick .*augment (?P<augment>[\d.]+)"
+)
 PLACE = re.compile(r"Output directory:\s+(?P<path>.+?)\s*$")
 COLUMNS = {  # of our losses.csv, where the two codes mean the same
     "Gmain": "Loss/G/loss",

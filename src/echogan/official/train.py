@@ -52,7 +52,9 @@ def options(name, wish, flavour, device):
         raise BadInput(
             f"{name} has a learning rate of {c.lr:g}, which the {flavour.name} code cannot be told; clone the fork of dvschultz"
         )
-    augment = ["--aug=noaug"] if c.augment == "none" else ["--aug=ada", f"--target={c.target:g}", f"--augpipe={c.augment}"]
+    augment = (
+        ["--aug=noaug"] if c.augment == "none" else ["--aug=ada", f"--target={c.target:g}", f"--augpipe={c.augment}"]
+    )
     rate = [f"--lrate={c.lr:g}"] * flavour.lrate
     words = [f"--cfg={flavour.cfg}", f"--gamma={c.gamma:g}", f"--batch={c.batch}", "--mirror=0", *augment, *rate]
     cpu = ["--fp32=1", "--workers=1"] * (device.type == "cpu")  # half precision is ten times as slow there
@@ -115,7 +117,11 @@ class Session:
         number = len(list(self.own.glob("session_*.log")))
         kept = self.own / f"session_{number:02d}.log"
         run_script(
-            self.repository, [*words, *going_on, f"--kimg={left}"], kept, self.device, lambda line: self.hear(line, callback)
+            self.repository,
+            [*words, *going_on, f"--kimg={left}"],
+            kept,
+            self.device,
+            lambda line: self.hear(line, callback),
         )
         self.catch_up(callback)
 
