@@ -1,11 +1,17 @@
 """The latent tools on a small StyleGAN2: what is measured on images, found by gradients or taken from weights."""
 
+import sys
+from pathlib import Path
+
+import cv2
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from echogan import notebook
 from echogan.cli import main
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
@@ -212,3 +218,40 @@ def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
     found = load_file(tmp_path / "out" / "latents.safetensors")
     assert found["w"].shape == (3, 8, 16) and (tmp_path / "out" / "sheet.png").is_file()
     assert run(*words) == 1 and "is not empty" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------ the explorer
+
+EXPLORER = Path(__file__).parents[2] / "results" / "Latent_Explorer.ipynb"
+
+
+def explored(weights, monkeypatch):
+    """What every code cell of the notebook displays, with a small run."""
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    monkeypatch.setattr(
+        notebook.style, "png", lambda figure, limit: cv2.imencode(".png", np.zeros((9, 9)))[1].tobytes()
+    )
+    space: dict = {}
+    for cell in (cell for cell in nbformat.read(EXPLORER, 4).cells if cell.cell_type == "code"):
+        exec(compile(cell.source, f"<cell {cell.id}>", "exec"), space)
+        space["run"] = str(weights)
+    return shown
+
+
+def test_the_explorer_runs_from_top_to_bottom_and_its_picture_follows_the_sliders(weights, monkeypatch):
+    widgets = pytest.importorskip("ipywidgets")
+    box, *strips = explored(weights, monkeypatch)
+    assert isinstance(box, widgets.VBox) and len(strips) == 4
+    *sliders, picture = box.children
+    assert [one.description for one in sliders] == ["a", "b", "way", "truncation", "border"]
+    for one in sliders:
+        before = picture.value
+        one.value = one.max if one.value != one.max else one.min
+        assert picture.value != before or one.description == "border", one.description
+
+
+def test_without_widgets_there_is_a_still_picture(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    still, *strips = explored(weights, monkeypatch)
+    assert still.format == "png" and len(strips) == 4

@@ -15,11 +15,12 @@ TICK = (
     "tick {tick:<5d} kimg {kimg:<8.1f} time {time:<12s} sec/tick {per:<7.1f} sec/kimg 75.03   maintenance 0.0    "
     "cpumem 1.27   gpumem 0.00   augment {p:.3f}"
 )
+WORDS = "outdir gpus snap metrics seed data mirror cfg lrate gamma kimg batch aug target augpipe resume fp32 workers"
 
 
 def options():
     parser = argparse.ArgumentParser()
-    for name in "outdir gpus snap metrics seed data mirror cfg lrate gamma kimg batch aug target augpipe resume fp32 workers".split():
+    for name in WORDS.split():
         parser.add_argument(f"--{name}")
     return parser.parse_args()
 

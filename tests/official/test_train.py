@@ -52,16 +52,17 @@ def table(run, name):
 
 # ------------------------------------------------------------------------------------------------ the log
 
-RECORDED = """
+MORE = "cpumem 4.10   gpumem 8.60  "
+RECORDED = f"""
 Training options:
 Output directory:   /some where/00003-mydata-11gb-gpu-gamma8-batch32-target0.6
 Training for 25000 kimg...
 
-tick 0     kimg 0.0      time 22s          sec/tick 3.6     sec/kimg 451.51  maintenance 18.1   cpumem 1.27   gpumem 0.00   augment 0.500
-tick 1     kimg 4.0      time 5m 33s       sec/tick 300.1   sec/kimg 75.03   maintenance 11.2   cpumem 4.10   gpumem 8.60   augment 0.012
+tick 0     kimg 0.0      time 22s          sec/tick 3.6     sec/kimg 451.51  maintenance 18.1   {MORE} augment 0.500
+tick 1     kimg 4.0      time 5m 33s       sec/tick 300.1   sec/kimg 75.03   maintenance 11.2   {MORE} augment 0.012
 Evaluating metrics...
-{"results": {"fid50k_full": 9.17}, "metric": "fid50k_full", "snapshot_pkl": "network-snapshot-000764.pkl"}
-tick 625   kimg 2500.0   time 1d 02h 03m   sec/tick 300.1   sec/kimg 75.03   maintenance 0.0    cpumem 4.10   gpumem 8.60   augment 0.612
+{{"results": {{"fid50k_full": 9.17}}, "metric": "fid50k_full", "snapshot_pkl": "network-snapshot-000764.pkl"}}
+tick 625   kimg 2500.0   time 1d 02h 03m   sec/tick 300.1   sec/kimg 75.03   maintenance 0.0    {MORE} augment 0.612
 Exiting...
 """
 
@@ -77,7 +78,7 @@ def test_a_recorded_log_is_read_by_its_labels():
 def test_rows_of_stats_wait_for_their_end_and_leave_out_what_had_no_turn(tmp_path):
     row = '{"Progress/kimg": {"num": 1, "mean": 4.0, "std": 0}, "Loss/D/reg": {"num": 0, "mean": NaN, "std": NaN}}'
     (tmp_path / "stats.jsonl").write_text(f'{row}\n{row}\n{{"Progress/ki')
-    first, second = log.rows(tmp_path / "stats.jsonl")
+    first, _ = log.rows(tmp_path / "stats.jsonl")
     assert first["kimg"] == 4.0 and math.isnan(first["Dreg"]) and math.isnan(first["Gmain"])
     assert len(log.rows(tmp_path / "stats.jsonl", 1)) == 1 and log.rows(tmp_path / "nothing.jsonl") == []
 

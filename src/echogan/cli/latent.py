@@ -1,6 +1,5 @@
 """Commands that look into the latent space of a StyleGAN2 run."""
 
-from pathlib import Path
 from typing import Literal
 
 from echogan.cli.app import Bar, Device, Frames, Out, RunName, command, group
@@ -37,8 +36,8 @@ def project(
     from echogan.data.frames import load_frames
     from echogan.encoders.lpips import lpips
     from echogan.engine.launch import pick_device
-    from echogan.latent.write import projected
     from echogan.latent.space import open_space
+    from echogan.latent.write import projected
 
     where = pick_device(device)
     space, header = open_space(run, kimg, where)

@@ -79,6 +79,7 @@ def generate(
     print(f"{n} images of {snapshot.name} in {shown(out)}")
 
 
+@official.command(name="import")
 def import_(snapshot: Snapshot, out: Out, data: str = ""):
     """Make weights of ours (.safetensors) from an official snapshot (.pkl), without running anything of it.
 
@@ -94,6 +95,3 @@ def import_(snapshot: Snapshot, out: Out, data: str = ""):
 
     header = import_snapshot(snapshot, out, data=data)
     print(f"{header['origin']}, {header['resolution']} px, in {shown(out)}")
-
-
-official.command(import_, name="import")

@@ -46,7 +46,7 @@ class Space:
 
     @torch.no_grad()
     def draw(self, ws, grain=None):
-        """uint8 images (n, H, W) of latents (n, latent) or (n, layers, latent), with the constant noise or a `grain` of their own."""
+        """uint8 images (n, H, W) of latents (n, latent) or (n, layers, latent), with the constant noise or a `grain` each."""
         ws = self.layered(ws) if ws.ndim == 2 else ws
         grain = self.G.grain.expand(len(ws), -1) if grain is None else grain
         parts = [to_grey(self.G(w, n).clamp(-1, 1)) for w, n in zip(ws.split(BLOCK), grain.split(BLOCK))]

@@ -48,7 +48,11 @@ def _pictures_may_be_grey():
     from PIL import Image
 
     theirs = Image.fromarray
-    Image.fromarray = lambda a, mode=None: theirs(a[..., 0]) if a.ndim == 3 and a.shape[2] == 1 else theirs(a, mode)
+
+    def fromarray(obj, mode=None):
+        return theirs(obj[..., 0]) if obj.ndim == 3 and obj.shape[2] == 1 else theirs(obj, mode)
+
+    Image.fromarray = fromarray
 
 
 def _cpu_for_cuda(torch):

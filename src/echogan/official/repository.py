@@ -94,7 +94,7 @@ def run_script(repository, words, log, device, each_line=lambda line: None):
     process = _started(repository, words, device)
     try:
         with open(log, "w", encoding="utf-8") as kept:
-            for line in process.stdout:
+            for line in process.stdout or ():
                 kept.write(line)
                 kept.flush()
                 last.extend(filter(None, [line.strip()]))
@@ -136,4 +136,5 @@ def _stop(process):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    process.stdout.close()
+    if process.stdout:
+        process.stdout.close()

@@ -8,6 +8,8 @@ those of a native run. Its own files stay in `official/` of the run.
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from echogan import __version__, encoders
 from echogan.config import RunFolder, differences, folder
 from echogan.data.clip import SPLITS
@@ -85,9 +87,10 @@ class Session:
         self.words = options(name, wish, repository.flavour, self.device)
         self.config = replace(CONFIGS[name], resolution=wish.size)
         self.frames = frames
-        self.state = {"kimg": 0.0, "seconds": 0.0, "snapshot": None}
+        self.state: dict = {"kimg": 0.0, "seconds": 0.0, "snapshot": None}  # where to go on from
         self.out: Path | None = None  # folder of the official session, once it has named it
-        self.read, self.latest, self.sheet = 0, {}, None
+        self.read, self.latest = 0, {}  # rows of its stats, the latest row of metrics.csv
+        self.sheet: np.ndarray | None = None
 
     own = property(lambda self: self.folder.path / "official")
 
