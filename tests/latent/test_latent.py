@@ -160,9 +160,9 @@ def test_a_generated_image_is_found_again(space, lpips):
     mean = space.draw(space.G.w_mean[None].repeat(2, 1))
     before = lpips.between(torch.from_numpy(mean), torch.from_numpy(targets)).numpy()
     steps = []
-    found = project(space, targets, lpips, steps=30, callback=lambda done, total: steps.append((done, total)))
-    assert found.ws.shape == (2, 8, 16) and found.images.shape == (2, 32, 32) and steps[-1] == (30, 30)
-    assert (found.distance < 0.7 * before).all()
+    found = project(space, targets, lpips, steps=20, callback=lambda done, total: steps.append((done, total)))
+    assert found.ws.shape == (2, 8, 16) and found.images.shape == (2, 32, 32) and steps[-1] == (20, 20)
+    assert (found.distance < 0.85 * before).all()
     assert torch.equal(found.ws[:, 0], found.ws[:, 5])
     plus = project(space, targets, lpips, steps=10, plus=True)
     assert not torch.equal(plus.ws[:, 0], plus.ws[:, 5])
@@ -230,7 +230,7 @@ def explored(weights, monkeypatch):
     shown = []
     monkeypatch.setattr(notebook, "display", shown.append)
     monkeypatch.setattr(
-        notebook.style, "png", lambda figure, limit: cv2.imencode(".png", np.zeros((9, 9)))[1].tobytes()
+        notebook.style, "png", lambda figure, limit: cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()
     )
     space: dict = {}
     for cell in (cell for cell in nbformat.read(EXPLORER, 4).cells if cell.cell_type == "code"):
@@ -245,10 +245,10 @@ def test_the_explorer_runs_from_top_to_bottom_and_its_picture_follows_the_slider
     assert isinstance(box, widgets.VBox) and len(strips) == 4
     *sliders, picture = box.children
     assert [one.description for one in sliders] == ["a", "b", "way", "truncation", "border"]
-    for one in sliders:
-        before = picture.value
-        one.value = one.max if one.value != one.max else one.min
-        assert picture.value != before or one.description == "border", one.description
+    for one, value in zip(sliders, (5, 7, 0.0, 0.3, 2)):
+        before = bytes(picture.value)
+        one.value = value
+        assert bytes(picture.value) != before, one.description
 
 
 def test_without_widgets_there_is_a_still_picture(weights, monkeypatch):
