@@ -138,8 +138,11 @@ def directions(
     strips = latent.strips(space, found, range(seed, seed + 8), steps, truncation)
     grey = latent.effects(strips, {"brightness": latent.brightness})["brightness"]
     rows = [f"{i + 1}\n{line[0]:+.0f} ... {line[-1]:+.0f}" for i, line in enumerate(grey)]
-    title, words = f"Directions of W, {part} layers", dict(rows=rows, columns=[f"{step:+d}" for step in steps])
-    note = f"{caption} Steps of the standard deviation of w along it. Left: change of the mean grey level, mean of 8 seeds."
+    title, words = (
+        f"Directions of W, {part} layers",
+        dict(rows=rows, columns=[f"{step:+d}" if step else "0" for step in steps]),
+    )
+    note = f"{caption} Steps of the standard deviation of w. Left: change of the mean grey level, mean of 8 seeds."
     _write(out, strips[:, 0], title, note, **words)
 
 

@@ -26,7 +26,7 @@ class Directions:
 
     vectors: torch.Tensor  # (k, latent)
     strengths: np.ndarray  # (k,): the eigenvalues
-    spread: torch.Tensor  # (k,): standard deviation of w along each
+    spread: torch.Tensor  # (): standard deviation of w, root mean square over all directions
     layers: slice
 
 
@@ -41,8 +41,7 @@ def directions(space, k=5, part="all"):
     values, vectors = torch.linalg.eigh(a.T @ a)
     order = values.argsort(descending=True)[:k]
     vectors = _pointed(vectors[:, order].T).float()
-    w = space.sample(2000)
-    spread = ((w - w.mean(0)) @ vectors.T).std(0)
+    spread = space.sample(2000).var(0).mean().sqrt()
     return Directions(vectors, values[order].cpu().numpy(), spread, slice(max(2 * first - 1, 0), 2 * last))
 
 
@@ -53,13 +52,13 @@ def _pointed(vectors):
 
 
 def strips(space, found, seeds, steps=(-3, -2, -1, 0, 1, 2, 3), truncation=0.7):
-    """uint8 (k, len(seeds), len(steps), H, W): images moved along each direction by steps of its standard deviation."""
+    """uint8 (k, len(seeds), len(steps), H, W): images moved along each direction by steps of w's standard deviation."""
     ws = space.layered(space.of_seeds(seeds, truncation))
-    moves = torch.tensor(steps, dtype=torch.float32, device=ws.device)
+    moves = torch.tensor(steps, dtype=torch.float32, device=ws.device) * found.spread
     shown = []
-    for vector, spread in zip(found.vectors, found.spread):
+    for vector in found.vectors:
         moved = ws[:, None].repeat(1, len(steps), 1, 1)
-        moved[:, :, found.layers] += (moves * spread)[None, :, None, None] * vector
+        moved[:, :, found.layers] += moves[None, :, None, None] * vector
         shown.append(space.draw(moved.flatten(0, 1)).reshape(len(seeds), len(steps), space.size, space.size))
     return np.stack(shown)
 
