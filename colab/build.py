@@ -21,7 +21,7 @@ SRC = ROOT / "src"
 # What Colab comes with, of all that the package may import (research of August 2026), and what a notebook installs:
 # without dependencies, so that Colab's own torch stays as it is.
 COLAB_HAS = set("torch torchvision numpy scipy pandas cv2 skimage PIL matplotlib seaborn h5py nibabel".split())
-COLAB_HAS |= set("filelock safetensors tqdm IPython ipywidgets google".split())
+COLAB_HAS |= set("filelock safetensors tqdm packaging IPython ipywidgets google".split())
 OPTIONAL = {"SimpleITK"}  # who needs it is told so by the module that asks for it
 COLAB_LACKS = {
     "pydicom": ("pydicom",),

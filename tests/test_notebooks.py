@@ -18,7 +18,7 @@ from tests.conftest import framed
 
 ROOT = Path(__file__).parents[1]
 TRAINING = sorted((ROOT / "training").glob("*.ipynb"))
-COMMITTED = [*TRAINING, *sorted((ROOT / "colab").glob("**/*.ipynb"))]
+COMMITTED = [*TRAINING, *sorted((ROOT / "colab").glob("**/*.ipynb")), ROOT / "results" / "Latent_Explorer.ipynb"]
 OUTLINE = [
     "Set-up",
     "Parameters",

@@ -8,7 +8,8 @@ import pytest
 from echogan import notebook
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "results").glob("*.ipynb"))
+LIVE = ("Latent_Explorer",)  # whoever opens it runs it: committed stripped, it draws from weights
+NOTEBOOKS = [path for path in sorted((ROOT / "results").glob("*.ipynb")) if path.stem not in LIVE]
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

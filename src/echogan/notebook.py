@@ -22,6 +22,7 @@ from echogan.report.metrics import METRICS
 
 # ------------------------------------------------------------------------------------------------ pictures
 
+EXPLORER = 720  # CSS pixels of its picture
 LARGE = 1_000_000  # bytes of a picture: notebooks are committed without it, so it may keep its dots
 
 
@@ -51,6 +52,38 @@ def sheet(images, title, caption, columns=8):
     axes.imshow(grid(images, columns), cmap="gray", vmin=0, vmax=255)
     axes.set_axis_off()
     return figure
+
+
+def explorer(draw, **sliders):
+    """Sliders over a picture uint8 (H, W) of `draw(**values)`; without ipywidgets, the picture of their first values.
+
+    Each slider is (least, most, first), whole numbers or not.
+    """
+    try:
+        import ipywidgets
+    except ImportError:
+        first = {name: start for name, (*_, start) in sliders.items()}
+        return display(Image(_png(draw(**first)), width=EXPLORER))
+    made = {name: _slider(ipywidgets, name, *limits) for name, limits in sliders.items()}
+    picture = ipywidgets.Image(format="png", width=EXPLORER)
+
+    def redraw(_=None):
+        picture.value = _png(draw(**{name: one.value for name, one in made.items()}))
+
+    for one in made.values():
+        one.observe(redraw, "value")
+    redraw()
+    display(ipywidgets.VBox([*made.values(), picture]))
+
+
+def _slider(widgets, name, least, most, first):
+    told = dict(min=least, max=most, description=name, continuous_update=False)
+    whole = all(isinstance(value, int) for value in (least, most, first))
+    return widgets.IntSlider(first, **told) if whole else widgets.FloatSlider(first, step=0.05, **told)
+
+
+def _png(image):
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 # ------------------------------------------------------------------------------------------------ live

@@ -13,8 +13,8 @@ from echogan.errors import BadInput, nearest
 # One line of the help's order each: recordings, training, judging, what for, reading and first steps.
 # fmt: off
 from echogan.cli import phantom, data, camus, export
-from echogan.cli import train, reconstruct, synthesize, sweep
-from echogan.cli import judge, audit, downstream
+from echogan.cli import train, reconstruct, synthesize, sweep, official
+from echogan.cli import judge, audit, latent, downstream
 from echogan.cli import report, start
 # fmt: on
 

@@ -10,6 +10,7 @@ from echogan.report.metrics import METRICS, Metric, best
 
 ARCHITECTURES = {
     "stylegan2_ada": "StyleGAN2-ADA",
+    "stylegan2_ada_official": "StyleGAN2-ADA, official code",
     "medgan": "MedGAN",
     "wgan": "WGAN",
     "vqgan": "VQGAN",

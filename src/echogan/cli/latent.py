@@ -1,0 +1,200 @@
+"""Commands that look into the latent space of a StyleGAN2 run."""
+
+from typing import Literal
+
+from echogan.cli.app import Bar, Device, Frames, Out, RunName, command, group
+from echogan.config import shown
+
+
+@command
+def project(
+    run: RunName,
+    frames: Frames,
+    out: Out,
+    n: int = 20,
+    split: Literal["train", "val", "test"] = "test",
+    steps: int = 500,
+    plus: bool = False,
+    seed: int = 0,
+    kimg: float | None = None,
+    device: Device = "auto",
+):
+    """Find real frames in the latent space of a run, beside the TRAIN frame that is nearest to each.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
+        frames: folder of frames.
+        out: folder to make: sheet.png, distances.csv, latents.safetensors.
+        n: frames, spread over the split.
+        split: whose frames.
+        steps: of the optimiser, on every frame.
+        plus: W+, a latent of its own for every layer: closer, less typical.
+        seed: of the noise maps it starts from.
+        kimg: moment of training; the nearest kept weights are used.
+        device: where to compute.
+    """
+    from echogan.data.frames import load_frames
+    from echogan.encoders.lpips import lpips
+    from echogan.engine.launch import pick_device
+    from echogan.latent.space import open_space
+    from echogan.latent.write import projected
+
+    where = pick_device(device)
+    space, header = open_space(run, kimg, where)
+    with Bar("project", "step") as tell:
+        table = projected(space, load_frames(frames), lpips(where), out, split.upper(), n, steps, plus, seed, tell)
+    closer = (table["LPIPS"] < table["LPIPS_nearest"]).mean()
+    print(
+        f"{len(table)} {split} frames in {header['arch']}/{header['name']}: LPIPS {table['LPIPS'].median():.3f}, to the "
+        f"nearest TRAIN frame {table['LPIPS_nearest'].median():.3f} (medians), closer in {closer:.0%}; {shown(out)}"
+    )
+
+
+latent = group("latent")
+
+
+@latent.command
+def mix(
+    run: RunName,
+    out: Out,
+    coarse: tuple[int, ...] = (0, 1, 2, 3, 4),
+    fine: tuple[int, ...] = (10, 11, 12, 13, 14),
+    border: int = 4,
+    truncation: float = 0.7,
+    device: Device = "cpu",
+):
+    """Draw a style-mixing grid: the layout of each row's seed with the texture of each column's.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
+        out: picture to write (.png or .pdf).
+        coarse: seeds of the rows.
+        fine: seeds of the columns.
+        border: layers that the row decides.
+        truncation: below 1 less varied and more typical.
+        device: where to compute.
+    """
+    from echogan.latent.space import mixed
+
+    space, caption = _open(run, device)
+    words = dict(rows=[f"layout {s}" for s in coarse], columns=[f"texture {s}" for s in fine])
+    title = f"Style mixing: layers 1 to {border} of the row, the rest of the column"
+    _write(out, mixed(space, coarse, fine, border, truncation), title, f"{caption} Truncation {truncation:g}.", **words)
+
+
+@latent.command
+def truncation(
+    run: RunName,
+    out: Out,
+    n: int = 5,
+    seed: int = 0,
+    values: tuple[float, ...] = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2),
+    device: Device = "cpu",
+):
+    """Draw what truncation does: every seed on its way to the mean latent and beyond itself.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
+        out: picture to write (.png or .pdf).
+        n: seeds.
+        seed: the first.
+        values: truncations; 0 is the mean latent.
+        device: where to compute.
+    """
+    from echogan.latent.space import sweep
+
+    space, caption = _open(run, device)
+    seeds = range(seed, seed + n)
+    words = dict(rows=[f"seed {s}" for s in seeds], columns=[f"{v:g}" for v in values])
+    _write(out, sweep(space, seeds, values), "Truncation", caption, **words)
+
+
+@latent.command
+def directions(
+    run: RunName,
+    out: Out,
+    k: int = 5,
+    part: Literal["all", "coarse", "middle", "fine"] = "all",
+    seed: int = 0,
+    truncation: float = 0.7,
+    device: Device = "cpu",
+):
+    """Draw the directions that change images most (SeFa), a strip for each, and what each does to the brightness.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
+        out: picture to write (.png or .pdf).
+        k: directions.
+        part: of the layers: all, or the third that lays out, shapes or paints.
+        seed: of the image that is moved.
+        truncation: of that image.
+        device: where to compute.
+    """
+    from echogan.latent import directions as latent
+
+    space, caption = _open(run, device)
+    steps = (-3, -2, -1, 0, 1, 2, 3)
+    found = latent.directions(space, k, part)
+    strips = latent.strips(space, found, range(seed, seed + 8), steps, truncation)
+    grey = latent.effects(strips, {"brightness": latent.brightness})["brightness"]
+    rows = [f"{i + 1}\n{line[0]:+.0f} ... {line[-1]:+.0f}" for i, line in enumerate(grey)]
+    title, words = (
+        f"Directions of W, {part} layers",
+        dict(rows=rows, columns=[f"{step:+d}" if step else "0" for step in steps]),
+    )
+    note = f"{caption} Steps of the standard deviation of w. Left: change of the mean grey level, mean of 8 seeds."
+    _write(out, strips[:, 0], title, note, **words)
+
+
+@latent.command
+def nearest(
+    run: RunName,
+    frames: Frames,
+    out: Out,
+    n: int = 8,
+    seed: int = 0,
+    truncation: float = 1.0,
+    device: Device = "cpu",
+):
+    """Draw samples of a run, each over the real TRAIN frame that it is nearest to.
+
+    Args:
+        run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
+        frames: folder of the frames that it was trained on.
+        out: picture to write (.png or .pdf).
+        n: samples.
+        seed: of the first.
+        truncation: below 1 less varied and more typical.
+        device: where to compute.
+    """
+    import numpy as np
+
+    from echogan.data.frames import load_frames
+    from echogan.latent.space import neighbours
+
+    space, caption = _open(run, device)
+    with Bar("nearest", "image") as tell:
+        real = load_frames(frames).split("TRAIN")
+        samples, close, distance, _ = neighbours(space, range(seed, seed + n), real, truncation, tell)
+    words = dict(rows=["generated", "nearest real"], columns=[f"{d:.2f}" for d in distance])
+    note = f"{caption} Distance by texture over crops and turns: 0 is a copy, about 1 unrelated; among {len(real)} TRAIN frames."
+    _write(out, np.stack([samples, close]), "Nearest real frame of each sample", note, **words)
+
+
+def _open(run, device):
+    """(the space of a run, what a caption must say of it)."""
+    from echogan.engine.launch import pick_device
+    from echogan.latent.space import open_space
+
+    space, header = open_space(run, device=pick_device(device))
+    trained = f"{header['arch']}/{header['name']} at {header['kimg']:.4g} kimg, {space.size} px"
+    return space, f"Generated by {trained}, trained on: {header['data']}."
+
+
+def _write(out, pictures, title, caption, **words):
+    from echogan.report import style
+    from echogan.report.audit import picture
+    from echogan.report.latent import table
+
+    style.save(table(pictures, title, caption, **words), picture(out))
+    print(f"{title} in {shown(out)}")
