@@ -57,6 +57,14 @@ def test_report_and_cli_parse_without_torch():
     assert answer.returncode == 0, answer.stderr
 
 
+def test_nothing_that_trains_knows_the_truth_of_a_phantom():
+    trains = [
+        SRC / room for room in ("models", "engine", "preprocessing", "layers", "losses.py", "contract.py", "metrics")
+    ]
+    files = [path for room in trains for path in ([room] if room.suffix else room.rglob("*.py"))]
+    assert len(files) > 40 and [str(p) for p in files if "load_truth" in p.read_text()] == []
+
+
 def test_no_file_of_the_package_grows_past_a_screenful_of_screens():
     long = {str(p.relative_to(SRC)): n for p in SRC.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
     assert not long, f"is there a seam? {long}"

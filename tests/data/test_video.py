@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from echogan.data import limits, video
-from echogan.data.video import read_video, read_video_clip
+from echogan.data.video import open_video, read_video, read_video_clip, video_writer
 from echogan.errors import BadInput
 from echogan.sector import ECHONET
 from tests.data.studies import beating, write_avi
@@ -117,3 +117,37 @@ def test_nothing_is_muttered_after_a_file_was_written(tmp_path, capfd):
     with pytest.raises(BadInput, match=r"cut\.mp4 does not decode"):
         read_video(tmp_path / "cut.mp4")
     assert capfd.readouterr() == ("", "")
+
+
+def test_walking_through_a_video_gives_the_frames_of_reading_it(avi, tmp_path):
+    film = open_video(avi)
+    frames, fps = read_video(avi)
+    assert film.shape == frames.shape and film.fps == fps and film.colours(3).shape == (3, *frames.shape[1:], 3)
+    assert np.array_equal(np.stack(list(film.frames())), frames) and len(list(film.frames())) == len(frames)
+
+
+def test_walking_refuses_what_reading_refuses(avi, tmp_path):
+    content = avi.read_bytes()
+    for name, some, sentence in (
+        ("cut.avi", content[: len(content) // 2], "breaks off"),
+        ("no.avi", b"no", "not decode"),
+    ):
+        (tmp_path / name).write_bytes(some)
+        with pytest.raises(BadInput, match=sentence):
+            open_video(tmp_path / name)
+    with pytest.raises(BadInput, match="is missing"):
+        open_video(tmp_path / "nowhere.avi")
+
+
+def test_an_avi_is_written_without_loss_or_not_at_all(tmp_path, monkeypatch):
+    frames = np.random.default_rng(0).integers(0, 256, (4, 30, 44)).astype(np.uint8)
+    with video_writer(tmp_path / "a.avi", (30, 44), 12.5) as write:
+        for frame in frames:
+            write(frame)
+    again, fps = read_video(tmp_path / "a.avi")
+    assert np.array_equal(again, frames) and fps == 12.5
+    with pytest.raises(BadInput, match="even sides"), video_writer(tmp_path / "b.avi", (31, 44), 25):
+        pass
+    monkeypatch.setattr(video, "_hashed", lambda path: "another")
+    with pytest.raises(BadInput, match="without loss"), video_writer(tmp_path / "c.avi", (30, 44), 25) as write:
+        write(frames[0])

@@ -1,7 +1,11 @@
 """Video files in and out: grey frames and the frame rate."""
 
+import hashlib
 import os
+from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,6 +20,7 @@ from echogan.sector import ECHONET, STUDY_SIZE
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".gif")
 KIND = "ultrasound video"
 
+
 _SILENT = 0
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg asks once, when its first file is opened or written
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
@@ -26,6 +31,10 @@ _BACKENDS = (
     (cv2.CAP_ANY, []),
     (cv2.CAP_OPENCV_MJPEG, []),
 )
+
+
+class _Unfit(Exception):
+    """A way of decoding that does not fit the file."""
 
 
 def read_video(path):
@@ -40,11 +49,126 @@ def read_video(path):
     with _quiet():
         frames, fps, promised = _motion_jpeg(path) or _any_codec(path)
     if not len(frames):
-        raise BadInput(f"{path} does not decode as a video; export it again as AVI (Motion JPEG) or MP4, or remove it")
+        raise BadInput(_no_video(path))
     # Only AVI counts its frames; other containers estimate them from the duration.
     if path.suffix.lower() == ".avi" and len(frames) < promised:
-        raise BadInput(f"{path} breaks off after {len(frames)} of {promised} frames; copy it again, or remove it")
+        raise BadInput(_broken_off(path, len(frames), promised))
     return np.asarray(frames), fps
+
+
+def _no_video(path):
+    return f"{path} does not decode as a video; export it again as AVI (Motion JPEG) or MP4, or remove it"
+
+
+def _broken_off(path, count, promised):
+    return f"{path} breaks off after {count} of {promised} frames; copy it again, or remove it"
+
+
+@dataclass(frozen=True)
+class Film:
+    """A video to walk through: `shape` (T, H, W); `frames()` yields the frames of `read_video`, one in memory at a time."""
+
+    path: Path
+    shape: tuple
+    fps: float | None
+    walk: Callable  # path -> iterator of grey frames
+
+    def frames(self):
+        """Yield grey uint8 (H, W), again at every call."""
+        return self.walk(self.path)
+
+    def colours(self, n=8):
+        """The first `n` frames in colour, uint8 (n, H, W, 3) in BGR."""
+        with _quiet():
+            capture = cv2.VideoCapture(str(self.path))
+            frames = [frame for frame, _ in zip(_until_end(capture), range(n))]
+        return np.array([frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in frames])
+
+
+def open_video(path):
+    """The `Film` at `path`, decoded once to see that it is whole; errors as in `read_video`."""
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path} is missing; check the name, or restore the file")
+    ways = [_walk_lumas, *(partial(_walk_colours, backend=b, options=o) for b, o in _BACKENDS)]
+    for way in ways:
+        count, shape = _measured(way, path)
+        if count:
+            break
+    else:
+        raise BadInput(_no_video(path))
+    with _quiet():
+        fps, promised = _header(cv2.VideoCapture(str(path)))
+    if path.suffix.lower() == ".avi" and count < promised:
+        raise BadInput(_broken_off(path, count, promised))
+    return Film(path, (count, *shape), fps, way)
+
+
+def _measured(way, path):
+    """(how many frames, their shape) of a file, (0, ()) where this way of decoding does not fit it."""
+    count, shape = 0, ()
+    try:
+        for frame in way(path):
+            count, shape = count + 1, frame.shape
+    except _Unfit:
+        return 0, ()
+    return count, shape
+
+
+@contextmanager
+def video_writer(path, shape, fps):
+    """Yield a function that takes grey uint8 frames (H, W) one by one: .avi lossless (FFV1), .mp4 lossy (MPEG-4).
+
+    What was written as AVI is read back: a build of OpenCV that loses anything is refused, not trusted.
+    """
+    path, (height, width) = Path(path), shape
+    lossless = path.suffix.lower() == ".avi"
+    if height % 2 or width % 2:
+        raise BadInput(f"{path} would have {width} x {height} pixels, and video needs even sides; write PNG instead")
+    with _quiet():
+        codec = cv2.VideoWriter.fourcc(*("FFV1" if lossless else "mp4v"))
+        writer = cv2.VideoWriter(str(path), codec, float(fps), (width, height), isColor=False)
+        if not writer.isOpened():
+            raise BadInput(f"this build of OpenCV cannot write {path.suffix}; give a folder of PNG instead")
+        seen = hashlib.sha256()
+
+        def write(frame):
+            writer.write(frame)
+            seen.update(frame.tobytes())
+
+        try:
+            yield write
+        finally:
+            writer.release()
+    if lossless and _hashed(path) != seen.hexdigest():
+        raise BadInput(f"this build of OpenCV does not write {path} without loss; give a folder of PNG instead")
+
+
+def _hashed(path):
+    read = hashlib.sha256()
+    for frame in _walk_colours(path, cv2.CAP_FFMPEG, []):
+        read.update(frame.tobytes())
+    return read.hexdigest()
+
+
+def _walk_lumas(path):
+    """Yield the luma of each JPEG packet; `_Unfit` where one is damaged or the file is anything else."""
+    with _quiet():
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+        if not capture.isOpened() or int(capture.get(cv2.CAP_PROP_FOURCC)) != _MOTION_JPEG:
+            raise _Unfit
+        yield from _lumas(capture, path)
+
+
+def _walk_colours(path, backend, options):
+    """Yield what one backend of OpenCV decodes, made grey."""
+    with _quiet():
+        capture = cv2.VideoCapture(str(path), backend, options)
+        if capture.isOpened():
+            shape = _size(capture, path)
+            for number, frame in enumerate(_until_end(capture), 1):
+                check_size(path, number, *shape)
+                yield _grey(frame)
 
 
 def read_video_clip(path):
@@ -111,6 +235,16 @@ def _whole(packet, shape):
     """
     code = packet.tobytes()
     return jpeg.size(code) == shape and code.rstrip(b"\0").endswith(jpeg.END)
+
+
+def _lumas(capture, path):
+    """Yield the luma of each packet; `_Unfit` at the first that is damaged or interlaced."""
+    shape = _size(capture, path)
+    for packet in _until_end(capture):
+        frame = cv2.imdecode(packet, _LUMA) if _whole(packet, shape) else None
+        if frame is None or frame.shape != shape:
+            raise _Unfit
+        yield frame
 
 
 def _any_codec(path):

@@ -48,7 +48,7 @@ def run_page(run):
     body = [
         f"<h1>{escape(run.title)}</h1>",
         f'<p class="lead">{escape(_sentence(run))}</p>',
-        _facts(_headline(run)),
+        tiles(_headline(run)),
         _problems(run.problems),
         "<h2>Samples through training</h2>",
         _figures([("photo", partial(progress.figure, run)), ("photo", partial(progress.gif, run))]),
@@ -59,7 +59,7 @@ def run_page(run):
         "<h2>How it was made</h2>",
         _cards(run),
     ]
-    return _page(run.title, body)
+    return page(run.title, body)
 
 
 def study_page(runs):
@@ -79,7 +79,7 @@ def study_page(runs):
         if seeds.repeated(everyone) and measured:
             pictures.append(("plot", partial(seeds.figure, everyone, leading([run.measured for run in group]))))
         body += [f"<h2>{escape(group[0].family)}</h2>", _ranking(everyone), _figures(pictures)]
-    return _page(title, body)
+    return page(title, body)
 
 
 def _together(runs):
@@ -88,7 +88,8 @@ def _together(runs):
     return [(kind, partial(figure, runs)) for kind, figure in zip(kinds, figures)]
 
 
-def _page(title, body):
+def page(title, body):
+    """A whole page of the parts `body`."""
     template = Template(files("echogan.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(title=escape(title), body="\n".join(filter(None, body)))
 
@@ -107,12 +108,13 @@ def _figures(pictures):
 def _picture(made, kind):
     """`kind` plot is inverted on a dark page; a photo, a map of colours and a GIF keep their greys."""
     if isinstance(made, bytes):
-        return f'<img class="{kind}" src="{_uri(made, "gif")}" alt="samples through training, animated">'
+        return f'<img class="{kind}" src="{uri(made, "gif")}" alt="samples through training, animated">'
     words = escape(made.get_suptitle().replace("\n", " "))
-    return f'<img class="{kind}" src="{_uri(style.png(made), "png")}" alt="{words}" width="1004">'
+    return f'<img class="{kind}" src="{uri(style.png(made), "png")}" alt="{words}" width="1004">'
 
 
-def _uri(data, kind):
+def uri(data, kind):
+    """Bytes of a picture as an address that holds them."""
     return f"data:image/{kind};base64,{b64encode(data).decode()}"
 
 
@@ -147,9 +149,10 @@ def _headline(run):
     return facts
 
 
-def _facts(facts):
-    tiles = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for what, value in facts.items())
-    return f'<div class="facts">{tiles}</div>' if tiles else ""
+def tiles(facts):
+    """{what: value} as the tiles at the top of a page."""
+    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for what, value in facts.items())
+    return f'<div class="facts">{cells}</div>' if cells else ""
 
 
 def _problems(problems):
@@ -168,7 +171,7 @@ def _metrics(run):
         name = f"{metric.axis} {ARROWS[curve.goal]}"
         rows.append((name, *best, written(last[metric.name]), written(curve.floor), n, str(last.get("split", "–"))))
     head = ("metric", "best", "at kimg", "last", "real vs real", "n real / generated", "split")
-    return _table(head, rows, numbers=5) if rows else '<p class="lead">No reading yet.</p>'
+    return table(head, rows, numbers=5) if rows else '<p class="lead">No reading yet.</p>'
 
 
 def _ranking(runs):
@@ -183,7 +186,7 @@ def _ranking(runs):
         value = np.nan if row is None else float(row[lead])
         rows.append((value, run.label, "–" if row is None else f"{row['kimg']:.4g}"))
     rows.sort(key=lambda row: (np.isnan(row[0]), -row[0] if METRICS[lead].better == "higher" else row[0]))
-    return _table(("config", f"best {lead}", "at kimg"), [(name, written(v), k) for v, name, k in rows], numbers=2)
+    return table(("config", f"best {lead}", "at kimg"), [(name, written(v), k) for v, name, k in rows], numbers=2)
 
 
 def _cards(run):
@@ -198,12 +201,12 @@ def _cards(run):
         "Machine and versions": machine | run.config.get("versions", {}),
     }
     tables = [
-        _table(("", ""), [(k, str(v)) for k, v in rows.items()], title=name) for name, rows in sections.items() if rows
+        table(("", ""), [(k, str(v)) for k, v in rows.items()], title=name) for name, rows in sections.items() if rows
     ]
     return f'<div class="columns">{"".join(tables)}</div>'
 
 
-def _table(head, rows, numbers=0, title=""):
+def table(head, rows, numbers=0, title=""):
     """An HTML table of strings; the `numbers` columns after the first are set flush right."""
     kinds = [' class="number"' if 0 < k <= numbers else "" for k in range(len(head))]
     line = "".join(f"<th{kind}>{escape(word)}</th>" for kind, word in zip(kinds, head))

@@ -1,0 +1,306 @@
+"""Commands of the enhancer: recordings made better, and enhancers compared."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from echogan.cli.app import Bar, Device, Frames, Out, RunName, command
+from echogan.config import shown
+
+Recording = Positional[Annotated[Path, arg(metavar="IN")]]
+
+
+@command
+def enhance(
+    source: Recording,
+    out: Out,
+    run: str,
+    strength: float = 1.0,
+    temporal: bool = False,
+    sector: Literal["auto", "echonet"] = "auto",
+    beside: bool = False,
+    residual: bool = False,
+    training: Path | None = None,
+    keep_surround: bool = False,
+    keep_patient: bool = False,
+    force: bool = False,
+    kimg: float | None = None,
+    device: Device = "auto",
+):
+    """Enhance recordings with a trained run: the same kind, size, depth and frame rate. Research use only.
+
+    Only pixels inside the ultrasound sector change; at strength 0 none does. AVI is written without loss (FFV1), MP4 is lossy.
+
+    Args:
+        source: PNG (8 or 16 bits), AVI, MP4 or DICOM (.dcm; comes out grey, marked, without patient tags), or a folder of them.
+        out: file of the same kind, or folder, to make.
+        run: a run, <arch>/<config>, or a .safetensors file.
+        strength: 0 = the input, 1 = all that the run would change.
+        temporal: smooth the change over time, so that a clip flickers no more than its input.
+        sector: auto = found in each recording; echonet = square frames on the sector of EchoNet-Dynamic.
+        beside: also write input and output side by side, OUT_beside.
+        residual: also write the signed change, OUT_residual: middle grey = none, four grey levels for each.
+        training: folder of frames the run was trained on; recordings unlike them are refused.
+        keep_surround: DICOM: keep what lies around the sector, names that are burnt in too, instead of blanking it.
+        keep_patient: DICOM: keep the tags that name the patient and the study.
+        force: enhance what would be refused (colour, unlike the training frames), and mark it in the picture.
+        kimg: moment of the run's training; the nearest kept weights are used.
+        device: where to compute.
+    """
+    from echogan.engine.launch import pick_device
+    from echogan.enhancement.clips import Wanted, enhance_path
+    from echogan.enhancement.run import load_enhancer
+
+    enhancer = load_enhancer(run, kimg, pick_device(device))
+    known, origin = _range(training) if training else None, f"{enhancer.name}, weights sha256 {enhancer.sha256}"
+    wanted = Wanted(strength, temporal, sector, beside, residual, force, known, keep_surround, keep_patient, origin)
+    with Bar("enhance", "recording") as tell:
+        result = enhance_path(source, out, enhancer, wanted, tell)
+    for sentence in result.failed:
+        print(f"echogan: {sentence}", file=sys.stderr)
+    for done in result.done:
+        for sentence in done.warnings:
+            print(f"echogan: {sentence}", file=sys.stderr)
+        if done.box and not done.refused:
+            print(
+                f"echogan: {done.path} is marked as research only at {done.box} (x, y, width, height)", file=sys.stderr
+            )
+        if done.refused:
+            print(f"echogan: {done.refused}; forced, and marked at {done.box}", file=sys.stderr)
+    if result.done:
+        print(_told(result, out, enhancer.name))
+    if result.failed:
+        sys.exit(1)
+
+
+def _told(result, out, name):
+    from math import isnan
+
+    done = result.done
+    moved = sum(d.changed for d in done) / len(done)
+    films = [d for d in done if not isnan(d.shake)]
+    line = f"{len(done)} recording{'s' * (len(done) > 1)} enhanced by {name} in {shown(out)}: mean change {moved:.1f} grey levels"
+    if films:
+        jitter, shake = (sum(getattr(d, what) for d in films) / len(films) for what in ("jitter", "shake"))
+        line += f", flicker {jitter:.2f} (brightness) and {shake:.2f} (texture) of the input's"
+    if any(d.path.suffix.lower() == ".mp4" for d in done):
+        line += "; MP4 is lossy, so pixels outside the sector are only nearly those of the input"
+    return line + "; research use only"
+
+
+def _range(training):
+    from echogan.data.frames import load_frames
+    from echogan.enhancement.gate import learn_range
+    from echogan.sector import ECHONET
+
+    frames = load_frames(training).split("TRAIN")
+    if "domain" in frames.index:
+        frames = frames.domain("A")
+    known = learn_range(frames.images, ECHONET.resized(frames.size).mask())
+    words = ", ".join(f"{low:.1f} to {high:.1f}" for low, high in zip(known.low, known.high))
+    print(
+        f"echogan: refused are chroma above 6 grey levels, and brightness and texture outside {words}", file=sys.stderr
+    )
+    return known
+
+
+@command
+def rate(
+    frames: Frames,
+    run: tuple[str, ...] = (),
+    supervised: str | None = None,
+    methods: tuple[str, ...] = (),
+    split: Literal["val", "test"] = "test",
+    clips: Path | None = None,
+    encoder: str = "auto",
+    out: Path | None = None,
+    device: Device = "auto",
+):
+    """Compare enhancers with plain filters on pictures whose truth is known: one table, what wins in bold.
+
+    Args:
+        frames: folder of frames with two domains and their truth (`echogan phantom --layout quality`, `echogan domains`).
+        run: runs to judge, each <arch>/<config>, a folder or a .safetensors file.
+        supervised: run of the U-Net that was trained on pairs of TRAIN; train = train it now, or train it on.
+        methods: filters to compare with; default all.
+        split: whose low-quality pictures; test reports, val chooses.
+        clips: folder of low-quality videos, 112 x 112 on EchoNet-Dynamic's sector, for the flicker.
+        encoder: auto = inception2015 where its weights are, else none; or lite0.
+        out: CSV to write, with every error.
+        device: where to compute.
+    """
+    from echogan.data.frames import load_frames
+    from echogan.data.truth import load_truth
+    from echogan.enhancement import judge
+    from echogan.files import write_text
+
+    data, where = load_frames(frames), _device(device)
+    low = {name: data.split(name).domain("A") for name in ("TRAIN", split.upper())}
+    truth = {name: load_truth(frames, part) for name, part in low.items()}
+    case = judge.case_of(data, truth[split.upper()], split.upper(), _clips(clips))
+    chosen = _methods(methods, low["TRAIN"], truth["TRAIN"], run, where)
+    if supervised:
+        chosen["L1 U-Net"] = _supervised(supervised, data, frames, where)
+    network = _encoder(encoder, where)
+    with Bar("rate", "method") as tell:
+        table = judge.rate(case, chosen, encoder=network, callback=tell)
+    if out:
+        import pandas as pd
+
+        write_text(out, pd.DataFrame(judge.rows_of(table)).to_csv(index=False, lineterminator="\n"))
+    print(judge.printed(table))
+    print(_said(case, data, split, network, where))
+
+
+@command
+def trust(
+    run: RunName,
+    pictures: Frames,
+    out: Out,
+    split: Literal["train", "val", "test"] = "test",
+    strength: float = 1.0,
+    n: int = 64,
+    moments: int = 2,
+    sector: Literal["auto", "echonet"] = "auto",
+    device: Device = "auto",
+):
+    """Report what an enhancer may do wrong: lesions lost or painted, hidden messages, uncertainty; as one page or picture.
+
+    Args:
+        run: a run, <arch>/<config>, or a .safetensors file.
+        pictures: folder of frames (those of low quality, where it has two domains), or a recording.
+        out: .html (one self-contained page), .png or .pdf to write.
+        split: whose frames.
+        strength: 0 to 1, as in `echogan enhance`.
+        n: pictures at most.
+        moments: kept weights of the run beside its best, for the uncertainty.
+        sector: of a recording: auto = found in it; echonet = square frames on the sector of EchoNet-Dynamic.
+        device: where to compute.
+    """
+    from echogan.enhancement import baselines
+    from echogan.enhancement.clips import Wanted
+    from echogan.enhancement.judge import method_of
+    from echogan.enhancement.run import load_enhancer
+    from echogan.enhancement.trust import Means, limit_on
+    from echogan.enhancement.trust import trust as check
+    from echogan.errors import BadInput
+    from echogan.report import trust as report
+
+    if out.suffix not in (".html", ".png", ".pdf"):
+        raise BadInput(f"{out} is neither .html, .png nor .pdf; give it a name that ends in one of them")
+    where, wanted = _device(device), Wanted(strength)
+    enhancer = load_enhancer(run, device=where)
+    images, mask, what, calibration = _pictures(pictures, split, n, sector)
+    at = [method_of(load_enhancer(run, kimg, where), wanted) for kimg in _moments(run, moments)]
+    others = tuple((lambda x, f=f: f(x, mask)) for f in at)
+    limit = limit_on(calibration, mask, baselines.METHODS) if calibration is not None else float("nan")
+    best = method_of(enhancer, wanted)
+    found = check(images, mask, lambda x: best(x, mask), Means(others=others, limit=limit))
+    title = f"What {enhancer.name} does to {len(images)} pictures"
+    caption = (
+        f"Data: {what}. Weights {enhancer.sha256[:16]}, strength {strength:g}; {len(others)} further moments of training. "
+        "Research use only, not for diagnosis."
+    )
+    report.write(found, out, title, caption)
+    row = found.row
+    print(
+        f"{enhancer.name} on {len(images)} pictures: change {row['change']:.1f} grey levels, lesions kept "
+        f"{row['kept_bright']:.2f} (bright) and {row['kept_dark']:.2f} (dark), flagged {row['flagged']:.0%}; {shown(out)}"
+    )
+
+
+def _pictures(path, split, n, sector):
+    """(images, sector, what they are, pictures of TRAIN to fix the limit of suspicion on, or None)."""
+    import numpy as np
+
+    from echogan.data.frames import load_frames
+    from echogan.engine.evaluate import spread
+    from echogan.enhancement.clips import sector_mask
+    from echogan.enhancement.media import open_medium
+    from echogan.sector import ECHONET
+
+    if not path.is_dir():
+        medium = open_medium(path)
+        step = max(1, medium.shape[0] // n)
+        images = np.stack([frame for i, frame in enumerate(medium.eight_bits()) if i % step == 0][:n])
+        return images, sector_mask(medium, sector), f"{path.name}, every {step}. frame", None
+    frames = load_frames(path)
+    if "domain" in frames.index:
+        frames = frames.domain("A")
+    part, train = spread(frames.split(split.upper()).images, n), spread(frames.split("TRAIN").images, n)
+    what = f"{frames.kind}, {split.upper()}, {len(part)} frames at {frames.size} px; limit from {len(train)} frames of TRAIN"
+    return part, ECHONET.resized(frames.size).mask(), what, train
+
+
+def _moments(run, n):
+    """The latest `n` kimg at which the run kept weights."""
+    from echogan.config import RunFolder
+    from echogan.engine.checkpoint import kept_moments
+
+    return [] if run.endswith(".safetensors") else list(kept_moments(RunFolder.find(run).checkpoints))[-n:] if n else []
+
+
+def _device(name):
+    from echogan.engine.launch import pick_device
+
+    return pick_device(name)
+
+
+def _methods(names, low, truth, runs, device):
+    """{name: method}: the filters, the gain fitted to TRAIN, and the runs."""
+    from echogan.enhancement.baselines import METHODS, fitted_gain
+    from echogan.enhancement.judge import method_of
+    from echogan.enhancement.run import load_enhancer
+    from echogan.errors import BadInput, nearest
+    from echogan.sector import ECHONET
+
+    known = {**METHODS, "fitted gain": fitted_gain(low.images, truth, ECHONET.resized(low.size).mask())}
+    for name in names:
+        if name not in known:
+            raise BadInput(f"there is no filter {name!r}{nearest(name, known)}")
+    enhancers = [load_enhancer(run, device=device) for run in runs]
+    kept = {name: known[name] for name in names or known}
+    return {**{"identity": known["identity"]}, **kept, **{e.name: method_of(e) for e in enhancers}}
+
+
+def _supervised(source, data, folder, device):
+    """The rival that was, or is now, trained on the pairs of TRAIN; VAL chooses its weights."""
+    from echogan.data.truth import load_truth
+    from echogan.enhancement.judge import method_of
+    from echogan.enhancement.supervised import load_supervised, train_supervised
+
+    if source == "train":
+        low = data.domain("A")
+        source = train_supervised(low, load_truth(folder, low)).path
+    return method_of(load_supervised(source, device))
+
+
+def _encoder(name, device):
+    from echogan import encoders
+
+    if name == "auto":
+        return encoders.find("inception2015", device) if encoders.available("inception2015") else None
+    return encoders.find(name, device)
+
+
+def _clips(folder):
+    if folder is None:
+        return ()
+    from echogan.data.video import read_video
+
+    return tuple(read_video(path)[0] for path in sorted(folder.glob("*.avi")))
+
+
+def _said(case, data, split, encoder, device):
+    """What every table says of itself."""
+    from echogan.engine.launch import hardware
+
+    patients = len(set(case.patients))
+    return (
+        f"{case.kind} ({data.fingerprint()}), {split}: {len(case.low)} low-quality pictures of {patients} patients at "
+        f"{case.low.shape[-1]} px against their truth, inside the sector; texture, FID and KID against {len(case.good)} held-out "
+        f"Good frames; encoder {encoder.name if encoder else 'none'}; {len(case.clips)} clips; ± is half the 95 % interval over "
+        f"patients; measured on {hardware(device)}"
+    )

@@ -1,0 +1,146 @@
+"""DICOM in, a derived DICOM out: new identifiers, the derivation described, no patient unless asked, and a visible mark.
+
+The rule for tags: what is not in `TECHNICAL` is not written. With `keep_patient` the tags of `PATIENT` are copied too, the
+study stays the same and the source is referred to; the series and the object are new ones always. Pixels outside the sector
+are black, or with `keep_surround` those of the source as grey; a mark of research use is burnt in there, and its box told.
+Frames are grey of 8 bits without compression (a window of the file is applied), written one by one.
+"""
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+import echogan
+from echogan.data.clip import Clip
+from echogan.data.dicom import open_dicom
+from echogan.data.dicom.header import kind_of, quiet
+from echogan.enhancement import gate, mark
+from echogan.enhancement.clips import Done, Tally, enhanced
+from echogan.errors import BadInput
+from echogan.files import atomic
+from echogan.preprocessing.deidentify import extremes, find_marks, inside, sector_of
+
+TECHNICAL = (
+    "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "TransducerType", "HeartRate", "StageName", "ViewName",
+    "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate", "FrameIncrementPointer", "FrameDelay",
+    "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
+)  # fmt: skip
+PATIENT = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize",
+    "PatientWeight", "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber",
+    "ReferringPhysicianName", "SeriesDate", "AcquisitionDateTime", "ContentDate", "ContentTime",
+)  # fmt: skip
+EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+         "AccessionNumber", "ReferringPhysicianName", "Laterality", "InstanceNumber")  # fmt: skip
+REGION = ("RegionSpatialFormat", "RegionDataType", "RegionFlags", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
+          "TransducerFrequency")  # fmt: skip
+_PIXELS = b"\xe0\x7f\x10\x00OB\x00\x00"  # tag and kind of the pixel data; its length in bytes follows
+
+
+def enhance_dicom(source, out, enhance, wanted):
+    """Enhance one ultrasound DICOM into the new file `out`; returns its `Done`. Errors leave nothing behind."""
+    cine = open_dicom(source)
+    if cine.region is None:
+        raise BadInput(f"{source} does not say where its ultrasound is (no region); export it with its calibration")
+    seen, count = extremes(cine.frames())
+    fan = sector_of(
+        Clip(seen[:0], source.stem, "", "", str(source), cine.fps, cine.spacing_mm, region=cine.region), seen
+    )
+    mask = inside(fan, cine.region)
+    refused = _refusal(cine, mask, wanted)
+    stamp = mark.place(mask)
+    tally, pixels = Tally(mask), int(np.prod(cine.shape))
+    with atomic(out) as temporary, open(temporary, "wb") as file:
+        _write_tags(file, cine, wanted)
+        file.write(_PIXELS + (pixels + pixels % 2).to_bytes(4, "little"))
+        for before, after in enhanced(cine.frames(), mask, enhance, wanted, 255, source):
+            tally.add(before, after)
+            file.write(mark.burn(after if wanted.keep_surround else after * mask, *stamp).tobytes())
+        file.write(bytes(pixels % 2))
+    warnings = list(cine.warnings)
+    if wanted.keep_surround and (text := find_marks(seen, mask, count > 1).text):
+        warnings.append(
+            f"{source} shows {len(text)} pieces of text outside its sector, which were kept: look for names"
+        )
+    said = {"refused": refused, "box": stamp[0], "files": [out], "warnings": warnings}
+    return Done(out, cine.shape, **tally.found(), **said)
+
+
+def _write_tags(file, cine, wanted):
+    try:
+        with quiet():
+            dcmwrite(file, derived(cine, wanted), enforce_file_format=True)
+    except Exception as error:  # a tag that holds something else than its kind
+        raise BadInput(
+            f"{cine.header.path} has tags that cannot be written again ({kind_of(error)}); export it again"
+        ) from error
+
+
+def derived(cine, wanted):
+    """The tags of the new object, without its pixels."""
+    old, new = cine.header.tags, Dataset()
+    for keyword in EMPTY:
+        setattr(new, keyword, "")
+    for keyword in TECHNICAL + (PATIENT if wanted.keep_patient else ()):
+        if keyword in old:
+            new[keyword] = old[keyword]
+    if not wanted.keep_patient:
+        new.StudyInstanceUID = generate_uid()
+        new.PatientIdentityRemoved = "YES"
+        new.DeidentificationMethod = "EchoGAN: only technical tags are kept, all identifiers are new"
+    elif "SOPInstanceUID" in old:
+        new.SourceImageSequence = [_reference(old)]
+    new.SeriesInstanceUID, new.SOPInstanceUID = generate_uid(), generate_uid()
+    new.ImageType = ["DERIVED", "SECONDARY"]
+    new.DerivationDescription = (
+        f"Enhanced by EchoGAN {echogan.__version__}, {wanted.origin or 'unnamed run'}, strength {wanted.strength:g}"
+        f"{', temporal' * wanted.temporal}. Research use only, not for diagnosis."
+    )[:1024]
+    new.SeriesDescription = "EchoGAN, research only"
+    new.BurnedInAnnotation = "YES" if wanted.keep_surround else "NO"
+    new.SequenceOfUltrasoundRegions = [_region(cine)]
+    return _with_pixels(new, cine)
+
+
+def _reference(old):
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = old.SOPClassUID, old.SOPInstanceUID
+    return item
+
+
+def _region(cine):
+    """The tissue region as it was read: within the picture, and in its own pixels."""
+    places = cine.header.tags.SequenceOfUltrasoundRegions
+    old = next(r for r in places if (r.get("RegionSpatialFormat"), r.get("RegionDataType")) == (1, 1))
+    new = Dataset()
+    for keyword in REGION:
+        if keyword in old:
+            new[keyword] = old[keyword]
+    ends = ("MinX0", "MinY0", "MaxX1", "MaxY1")
+    for end, value in zip(ends, cine.region):
+        setattr(new, f"RegionLocation{end}", int(value))
+    if cine.spacing_mm:
+        new.PhysicalDeltaY, new.PhysicalDeltaX = (mm / 10 for mm in cine.spacing_mm)
+    return new
+
+
+def _with_pixels(new, cine):
+    frames, new.Rows, new.Columns = cine.shape
+    if "NumberOfFrames" in cine.header.tags:
+        new.NumberOfFrames = frames
+    new.PhotometricInterpretation, new.SamplesPerPixel, new.PixelRepresentation = "MONOCHROME2", 1, 0
+    new.BitsAllocated = new.BitsStored = 8
+    new.HighBit = 7
+    new.file_meta = FileMetaDataset()
+    new.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    new.file_meta.MediaStorageSOPClassUID = new.SOPClassUID
+    new.file_meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
+    return new
+
+
+def _refusal(cine, mask, wanted):
+    """The sentence of a refusal that is forced, else nothing; the reader itself refuses colour."""
+    step = max(1, cine.shape[0] // gate.FRAMES)
+    looked = (frame for i, frame in enumerate(cine.frames()) if i % step == 0) if wanted.known else ()
+    return gate.refusal(cine.header.path, (), looked, mask, wanted)

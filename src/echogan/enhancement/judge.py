@@ -1,0 +1,267 @@
+"""The table of enhancers: every method by every measure, mean and interval over patients.
+
+The truth of a phantom (`data.truth`) is handed in for judgement only; no method sees that of the pictures it is judged on.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+
+from echogan.enhancement import measures
+from echogan.enhancement.clips import FULL, enhance_array
+from echogan.enhancement.lesions import TONES, survival
+from echogan.enhancement.steady import flicker
+from echogan.errors import BadInput
+from echogan.metrics.estimate import Estimate, half_sample_error, mean
+from echogan.metrics.frechet import frechet
+from echogan.metrics.kernel import kernel_distance
+from echogan.metrics.speckle import grains, summary
+from echogan.metrics.spectrum import decibels, rings
+from echogan.sector import ECHONET
+
+MUSCLE, CAVITY = "myocardium", "left ventricle"
+GOAL = "truth"  # the row of the truth itself: what a perfect method would reach, outside the competition
+# name -> better: 1 higher, -1 lower, 0 nearer to the row of the truth, 2 nearer to 1, 3 nearer to 0
+MEASURES = {
+    "PSNR": 1,
+    "SSIM": 1,
+    "MAE": -1,
+    "PSNR_aligned": 1,
+    "SSIM_aligned": 1,
+    "MAE_aligned": -1,
+    "edges": 1,
+    "CNR": 1,
+    "gCNR": 1,
+    "KS_A": -1,
+    "KS_B": 1,
+    "KS_A_aligned": -1,
+    "KS_B_aligned": 1,
+    "Dice": 1,
+    "EF_error": -1,
+    "EF_bias": 3,
+    "kept_bright": 2,
+    "kept_dark": 2,
+}  # fmt: skip; all others are errors, distances and costs: -1
+
+
+@dataclass
+class Case:
+    """What methods are judged on: low pictures uint8 (N, H, W) of patients that none has seen, and their truth."""
+
+    low: np.ndarray
+    truth: np.ndarray
+    good: np.ndarray  # held-out Good frames of other patients (M, H, W): what pictures should look like
+    patients: np.ndarray  # (N,)
+    phases: np.ndarray  # (N,) "diastole", "systole" or anything else
+    masks: np.ndarray | None = None  # label ids (N, H, W)
+    labels: dict = field(default_factory=dict)  # name -> id
+    kind: str = ""
+    clips: tuple = ()  # low-quality clips uint8 (T, H, W), for the flicker
+
+    @property
+    def sector(self):
+        """True inside EchoNet-Dynamic's sector, (H, W)."""
+        return ECHONET.resized(self.low.shape[-1]).mask()
+
+    def region(self, i, name):
+        """The inner part of a labelled structure of picture i, bool (H, W): what lies on a border is no structure's."""
+        if self.masks is None or name not in self.labels:
+            return np.zeros_like(self.sector)
+        here = (self.masks[i] == self.labels[name]).astype(np.uint8)
+        radius = max(1, self.low.shape[-1] // 64)
+        return cv2.erode(here, np.ones((2 * radius + 1,) * 2, np.uint8)).astype(bool)
+
+
+def case_of(frames, truth, split="TEST", clips=()):
+    """The `Case` of one split of frames with two domains; `truth` uint8 (N, H, W) is that of the rows of its domain A."""
+    part = frames.split(split)
+    low, good = part.domain("A"), part.domain("B")
+    if len(truth) != len(low):
+        raise BadInput(f"{len(truth)} pictures of truth do not belong to {len(low)} low ones of {split}; give those")
+    index = low.index
+    return Case(
+        low.images, truth, good.images, index["patient"].to_numpy(), index["phase"].to_numpy(), low.masks,
+        low.labels or {}, frames.kind, tuple(clips),
+    )  # fmt: skip
+
+
+def method_of(enhance, wanted=FULL):
+    """An `enhance` callable as a method f(images, mask), like those of `baselines`."""
+    return lambda images, mask: enhance_array(images, mask, enhance, wanted)
+
+
+def rate(case, methods, segment: Callable | None = None, encoder=None, callback=None):
+    """{method: {measure: Estimate}} of `methods` {name: f(images, mask)}, and of the truth itself.
+
+    segment: images uint8 (N, H, W) -> label ids, a network that no method was trained with. encoder: for FID and KID (those of
+    another than inception2015 carry its name). What cannot be measured is left out. callback(done, total) hears of methods.
+    """
+    table, seen = {}, _good(case, encoder)
+    jobs = {**methods, GOAL: None}
+    for done, (name, method) in enumerate(jobs.items(), 1):
+        made, milliseconds = _timed(method, case) if method else (case.truth, float("nan"))
+        row = {**_pairs(case, made), **_anatomy(case, made, segment), **_texture(case, made, encoder, seen)}
+        if method:
+            row |= _lesions(case, method) | _flicker(case, method) | {"ms": Estimate(milliseconds, float("nan"))}
+        table[name] = row
+        if callback:
+            callback(done, len(jobs))
+    return table
+
+
+def winners(table):
+    """{measure: the method that is best by it}; the truth does not compete."""
+    best = {}
+    for measure in _named_in(table):
+        better = MEASURES.get(measure, -1)
+        rows = {n: row[measure].value for n, row in table.items() if n != GOAL and measure in row}
+        rows = {n: value for n, value in rows.items() if np.isfinite(value)}
+        aim = {2: 1.0, 3: 0.0}.get(better)
+        if rows:
+            score = {n: -abs(v - aim) if aim is not None else better * v for n, v in rows.items()}
+            best[measure] = max(score, key=score.__getitem__)
+    return best
+
+
+def printed(table, measures=None):
+    """The table as Markdown: measures down, methods across, `value ± half of the 95 % interval`, what wins in bold."""
+    best, lines = winners(table), []
+    for measure in measures or _named_in(table):
+        cells = [_cell(row.get(measure), best.get(measure) == name) for name, row in table.items()]
+        lines.append(f"| {measure} | {' | '.join(cells)} |")
+    return "\n".join([f"| | {' | '.join(table)} |", "|---" * (len(table) + 1) + "|", *lines])
+
+
+def rows_of(table):
+    """The table as dicts for a CSV: method, and for each measure its value and `<measure>_error`."""
+    return [
+        {"method": name, **{k: v for m, e in row.items() for k, v in ((m, e.value), (f"{m}_error", e.error))}}
+        for name, row in table.items()
+    ]
+
+
+def _named_in(table):
+    """Every measure of any row, in their order."""
+    return list(dict.fromkeys(measure for row in table.values() for measure in row))
+
+
+def _cell(estimate, bold):
+    if estimate is None or not np.isfinite(estimate.value):
+        return "–"
+    text = f"{estimate.value:.3g}" + (f" ± {1.96 * estimate.error:.2g}" if np.isfinite(estimate.error) else "")
+    return f"**{text}**" if bold else text
+
+
+# ------------------------------------------------------------------------------------------------ measures of a set
+
+
+def _estimate(values, patients):
+    """Mean and its error over patients of those values (n,) that are numbers; None where none is."""
+    values = np.asarray(values, float)
+    sound = np.isfinite(values)
+    return mean(torch.from_numpy(values[sound]), np.asarray(patients)[sound]) if sound.any() else None
+
+
+def _named(columns, patients):
+    found = {name: _estimate(values, patients) for name, values in columns.items()}
+    return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
+def _timed(method, case):
+    method(case.low[:2], case.sector)  # what is made once is made here
+    started = time.perf_counter()
+    made = method(case.low, case.sector)
+    return made, 1000 * (time.perf_counter() - started) / len(case.low)
+
+
+def _pairs(case, made):
+    """Picture by picture, against the truth and against the input."""
+    rows = [_of_picture(case, i, made[i]) for i in range(len(made))]
+    return _named({name: [row[name] for row in rows] for name in rows[0]}, case.patients)
+
+
+def _of_picture(case, i, picture):
+    mask, truth, low = case.sector, case.truth[i], case.low[i]
+    level, as_low = measures.aligned(picture, truth, mask), measures.aligned(picture, low, mask)
+    muscle, cavity = case.region(i, MUSCLE), case.region(i, CAVITY)
+    return {
+        "PSNR": measures.psnr(picture, truth, mask), "PSNR_aligned": measures.psnr(level, truth, mask),
+        "SSIM": measures.ssim(picture, truth, mask), "SSIM_aligned": measures.ssim(level, truth, mask),
+        "MAE": measures.mae(picture, truth, mask), "MAE_aligned": measures.mae(level, truth, mask),
+        "edges": measures.edges(picture, truth, mask),
+        "CNR": measures.cnr(picture, muscle, cavity), "gCNR": measures.gcnr(picture, muscle, cavity),
+        "KS_A": measures.ks(low, picture, muscle), "KS_B": measures.ks(low, picture, cavity),
+        "KS_A_aligned": measures.ks(low, as_low, muscle), "KS_B_aligned": measures.ks(low, as_low, cavity),
+    }  # fmt: skip
+
+
+def _anatomy(case, made, segment):
+    """Dice of the ventricle, and the ejection fractions of patients with both phases, by an independent segmenter."""
+    if segment is None or case.masks is None:
+        return {}
+    code = case.labels[CAVITY]
+    found, drawn = segment(made) == code, case.masks == code
+    overlap = [measures.dice(a, b) for a, b in zip(found, drawn)]
+    wrong = {
+        who: error for who in np.unique(case.patients) if (error := _ef_error(case, who, found, drawn)) is not None
+    }
+    errors, who = np.array(list(wrong.values())), np.array(list(wrong))
+    return _named({"Dice": overlap}, case.patients) | (
+        _named({"EF_error": np.abs(errors), "EF_bias": errors}, who) if len(who) else {}
+    )
+
+
+def _ef_error(case, who, found, drawn):
+    """EF by the segmenter minus EF by the masks of one patient, in points; None without both phases."""
+    at = [np.flatnonzero((case.patients == who) & (case.phases == phase)) for phase in ("diastole", "systole")]
+    if not all(map(len, at)):
+        return None
+    diastole, systole = (int(rows[0]) for rows in at)
+    return measures.ejection_fraction(found[diastole], found[systole]) - measures.ejection_fraction(
+        drawn[diastole], drawn[systole]
+    )
+
+
+def _good(case, encoder):
+    features = encoder(case.good) if encoder else None
+    return grains(case.good), rings(case.good), features
+
+
+def _texture(case, made, encoder, seen):
+    """How far speckle widths, spectrum and an encoder's features are from those of held-out Good frames."""
+    good_grains, good_rings, good_features = seen
+    goal, own, power = summary(good_grains), grains(made), rings(made)
+    row = {}
+    for name, statistic in (("axial_error", "speckle_axial"), ("lateral_error", "speckle_lateral")):
+
+        def away(part, statistic=statistic):
+            return abs(summary(part)[statistic] - goal[statistic])
+
+        row[name] = Estimate(away(own), half_sample_error(away, own, groups=(case.patients,)))
+    error = half_sample_error(decibels, power, good_rings, groups=(case.patients, None))
+    row["spectrum_dB"] = Estimate(decibels(power, good_rings), error)
+    if encoder:
+        features = encoder(made)
+        inception = encoder.name == "inception2015"
+        fid, kid = ("FID", "KID") if inception else (f"FD_{encoder.name}", f"KID_{encoder.name}")
+        row[fid] = frechet(good_features, features, case.patients)
+        row[kid] = kernel_distance(good_features, features, case.patients)
+    return row
+
+
+def _lesions(case, method):
+    kept = survival(lambda images: method(images, case.sector), case.low, case.sector)
+    return _named({f"kept_{tone}": kept[tone] for tone in TONES}, case.patients)
+
+
+def _flicker(case, method):
+    """Over clips, each of another patient."""
+    if not case.clips:
+        return {}
+    masks = [ECHONET.resized(clip.shape[-1]).mask() for clip in case.clips]
+    found = np.array([flicker(clip, method(clip, mask), mask) for clip, mask in zip(case.clips, masks)])
+    return _named(dict(zip(("jitter", "shake"), found.T)), np.arange(len(found)))

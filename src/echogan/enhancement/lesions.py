@@ -1,0 +1,71 @@
+"""Lesions planted where none is: an enhancer that loses them, or paints them, must be seen to do so."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+RADIUS = 0.035  # of the side of the picture
+BRIGHT, DARK = 60.0, 0.55  # grey levels added; share of the grey level taken away
+FROM_BORDER = 2.0  # radii
+TONES = ("bright", "dark")
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A round spot: centre (x, y) and radius in pixels, "bright" or "dark"."""
+
+    x: float
+    y: float
+    radius: float
+    tone: str
+
+    def profile(self, shape):
+        """1 in the middle, falling smoothly to 0 at twice the radius, float (H, W)."""
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        distance = np.hypot(x - self.x, y - self.y) / self.radius
+        return np.exp(-0.5 * np.maximum(distance / 0.6, 0) ** 2)
+
+
+def somewhere(mask, tone, rng, image=None):
+    """A `Lesion` inside `mask`, away from its border; bright ones where `image` is dark enough, dark ones where it is bright."""
+    radius = RADIUS * max(mask.shape)
+    room = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1] > FROM_BORDER * radius
+    if image is not None:
+        local = cv2.GaussianBlur(image.astype(np.float32), (0, 0), radius)
+        limit = np.median(local[room]) if room.any() else 0
+        fits = room & ((local <= limit) if tone == "bright" else (local >= limit))
+        room = fits if fits.any() else room
+    y, x = np.nonzero(room if room.any() else mask)
+    i = int(rng.integers(len(x)))
+    return Lesion(float(x[i]), float(y[i]), radius, tone)
+
+
+def planted(image, lesion):
+    """`image` uint8 (H, W) with a lesion: echo added, or taken away in proportion, so that speckle stays."""
+    profile = lesion.profile(image.shape)
+    grey = image + BRIGHT * profile if lesion.tone == "bright" else image * (1 - DARK * profile)
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+
+
+def contrast(with_lesion, without, lesion):
+    """How much brighter (darker: negative) the lesion made its place, grey levels weighted by its profile."""
+    weight = lesion.profile(without.shape)
+    return float(((with_lesion.astype(float) - without) * weight).sum() / weight.sum())
+
+
+def survival(enhance, images, mask, seed=0):
+    """Share of the contrast of planted lesions that `enhance` (images uint8 (N, H, W) -> the same) keeps: {tone: (N,)}.
+
+    1 = all of it, 0 = removed; above 1 it was made stronger. Of each image one lesion of each tone, far from the borders.
+    """
+    rng, shares = np.random.default_rng(seed), {}
+    plain = enhance(images)
+    for tone in TONES:
+        lesions = [somewhere(mask, tone, rng, image) for image in images]
+        ill = np.stack([planted(image, lesion) for image, lesion in zip(images, lesions)])
+        better = enhance(ill)
+        kept = [contrast(b, p, x) for b, p, x in zip(better, plain, lesions)]
+        put = [contrast(b, p, x) for b, p, x in zip(ill, images, lesions)]
+        shares[tone] = np.array([k / p if abs(p) > 1 else np.nan for k, p in zip(kept, put)])
+    return shares

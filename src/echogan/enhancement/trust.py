@@ -1,0 +1,201 @@
+"""What an enhancer does that it should not: the evidence, as numbers and pictures, of one run on one set of pictures.
+
+Each check is a function of `enhance` (images uint8 (N, H, W) -> the same) that needs no truth, so it serves real recordings.
+`trust` runs them all; `flag` tells pictures in which something was painted or erased.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from echogan.enhancement.lesions import RADIUS, TONES, planted, somewhere, survival
+from echogan.enhancement.measures import dice, ejection_fraction
+
+BLUR = 0.7  # pixels: what a hidden message does not survive, and anatomy does
+PREVALENCES = (0.0, 0.5, 1.0)
+SHOWN = 4  # pictures
+CALM = ("median", "bilateral", "Haar", "CLAHE")  # filters that paint nothing, quick enough to fix a threshold on
+HONEST = 95.0  # per cent of honest pictures that a threshold of suspicion lets pass
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the checks may use beside the enhancer itself; each function takes and gives uint8 (N, H, W)."""
+
+    back: Callable | None = None  # the way from good to poor, of a cycle
+    segment: Callable | None = None  # -> label ids, trained without this enhancer
+    cavity: int = 1  # id of the left ventricle in them
+    others: tuple = ()  # the same enhancer at other moments of its training
+    limit: float = float("nan")  # of `suspicion`, from `threshold` on other runs and patients
+
+
+ALONE = Means()
+
+
+@dataclass
+class Trust:
+    """`row`: every number; `shown`: pictures of the same rows, (n, H, W) each; `prevalence`: rows of that table."""
+
+    row: dict
+    shown: dict
+    prevalence: list = field(default_factory=list)
+
+
+def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
+    """The `Trust` in `enhance` on pictures uint8 (N, H, W) whose sector is `mask`.
+
+    phases: (index of end diastole, index of end systole) of each patient among the images, for the ejection fraction.
+    """
+    better = enhance(images)
+    residual = better.astype(np.float32) - images
+    kept = survival(enhance, images, mask, seed)
+    spread = uncertainty(images, mask, enhance, means.others)
+    scores = np.array([suspicion(a, b, mask) for a, b in zip(images, better)])
+    row = {
+        "n": len(images),
+        "change": float(np.abs(residual[:, mask]).mean()),
+        "change_outside": float(np.abs(residual[:, ~mask]).max(initial=0)),
+        "idempotence": idempotence(enhance, better, residual, mask),
+        "uncertainty": float(spread[:, mask].mean()),
+        **{f"kept_{tone}": float(np.nanmean(kept[tone])) for tone in TONES},
+        **{f"kept_{tone}_least": float(np.nanmin(kept[tone])) for tone in TONES},
+        "suspicion": float(scores.max()),
+        "suspicion_limit": means.limit,
+        "flagged": float((scores > means.limit).mean()) if np.isfinite(means.limit) else float("nan"),
+    }
+    shown = {"input": images, "enhanced": better, "residual": residual, "uncertainty": spread}
+    if means.back:
+        exact, hidden = cycle(images, better, means.back)
+        row |= {"cycle": float(exact[:, mask].mean()), "cycle_8bit_blurred": float(hidden[:, mask].mean())}
+        shown["cycle"] = hidden
+    if means.segment:
+        row |= anatomy(images, better, means.segment, means.cavity, phases or [])
+    order = np.argsort(-scores)[:SHOWN]  # the worst first
+    pictures = {name: values[order] for name, values in shown.items()}
+    return Trust(row, pictures, prevalence_shift(enhance, images, mask, seed))
+
+
+# ------------------------------------------------------------------------------------------------ the checks
+
+
+def idempotence(enhance, better, residual, mask):
+    """Mean |G(G(x)) - G(x)| over mean |G(x) - x| inside the sector: 0 = what is good stays as it is."""
+    again = np.abs(enhance(better).astype(np.float32) - better)[:, mask].mean()
+    first = np.abs(residual[:, mask]).mean()
+    return float(again / first) if first else 0.0
+
+
+def cycle(images, better, back):
+    """Errors of the way back from G(x), and from G(x) blurred by `BLUR` pixels, each float (N, H, W).
+
+    A cycle can hide its input in the last bits of the output (Chu 2017): both are of 8 bits, and a hidden message does not
+    survive the blur. An error much larger than the blur itself explains means that the cycle's own loss proves nothing.
+    """
+    blurred = np.stack([cv2.GaussianBlur(image, (0, 0), BLUR) for image in better])
+    return tuple(np.abs(back(source).astype(np.float32) - images) for source in (better, blurred))
+
+
+def uncertainty(images, mask, enhance, others=()):
+    """Deviation of the enhanced picture over mirroring and over other weights, grey levels, float (N, H, W).
+
+    0 where the sector and its mirror image do not overlap: there nothing can be compared.
+    """
+    made = [enhance(images), enhance(np.ascontiguousarray(images[..., ::-1]))[..., ::-1]]
+    made += [other(images) for other in others]
+    return np.std(np.stack(made).astype(np.float32), axis=0) * (mask & mask[:, ::-1])
+
+
+def anatomy(images, better, segment, cavity, phases):
+    """Dice of the ventricle found before and after, and how far ejection fractions move (points)."""
+    before, after = (segment(pictures) == cavity for pictures in (images, better))
+    row = {"agreement": float(np.nanmean([dice(a, b) for a, b in zip(before, after)]))}
+    if len(phases):
+        moved = np.array(
+            [ejection_fraction(after[d], after[s]) - ejection_fraction(before[d], before[s]) for d, s in phases]
+        )
+        row |= {"EF_change": float(np.nanmean(moved)), "EF_change_abs": float(np.nanmean(np.abs(moved)))}
+    return row
+
+
+def prevalence_shift(enhance, images, mask, seed=0):
+    """Does the output show lesions as often as the input? Rows {"tone", "planted", "input", "enhanced"}: shares of pictures.
+
+    One place of each picture is looked at, by a matched filter whose limit 5 % of the pictures without a lesion exceed, and
+    lesions are planted in a share of these places. What a run erases, or paints all over, it finds at every share alike.
+    """
+    rows, rng = [], np.random.default_rng(seed)
+    plain = enhance(images)
+    for tone in TONES:
+        spots = [somewhere(mask, tone, rng, image) for image in images]
+        limits = [np.percentile(_contrasts(pictures, mask, spots), HONEST) for pictures in (images, plain)]
+        for share in PREVALENCES:
+            ill = images.copy()
+            for i in rng.permutation(len(images))[: round(share * len(images))]:
+                ill[i] = planted(images[i], spots[i])
+            found = [_contrasts(p, mask, spots) > limit for p, limit in zip((ill, enhance(ill)), limits)]
+            rows.append({"tone": tone, "planted": share, "input": found[0].mean(), "enhanced": found[1].mean()})
+    return rows
+
+
+def _contrasts(pictures, mask, spots):
+    """How much brighter (dark: darker) than around it the place of each lesion is, (N,)."""
+    found = []
+    for picture, spot in zip(pictures, spots):
+        sign = 1 if spot.tone == "bright" else -1
+        found.append(sign * _matched(picture.astype(np.float32), mask)[round(spot.y), round(spot.x)])
+    return np.array(found)
+
+
+# ------------------------------------------------------------------------------------------------ suspicion
+
+
+def suspicion(before, after, mask):
+    """How far the strongest spot of the change stands out of the rest of it; pictures uint8 (H, W).
+
+    What a gain, also one that varies slowly over the sector, explains is taken away first. The rest is filtered at the size of
+    lesions, and its largest absolute value divided by its robust deviation.
+    """
+    spots = np.abs(_matched(_unexplained(before, after, mask), mask))[_deep(mask)]
+    deviation = 1.4826 * np.median(spots) + 0.25  # rounding alone makes a quarter of a grey level
+    return float(spots.max() / deviation)
+
+
+def threshold(scores):
+    """The suspicion that `HONEST` per cent of honest pictures stay below."""
+    return float(np.percentile(scores, HONEST))
+
+
+def limit_on(images, mask, methods):
+    """`threshold` of the honest `methods` {name: f(images, mask)} on pictures uint8 (N, H, W) of other patients."""
+    filters = [method for name, method in methods.items() if name in CALM]
+    pairs = ((a, b) for method in filters for a, b in zip(images, method(images, mask)))
+    return threshold([suspicion(a, b, mask) for a, b in pairs])
+
+
+def _unexplained(before, after, mask):
+    """The change less the line of the input's grey level that is nearest to it, less its slow part over the sector."""
+    change, level = after.astype(np.float32) - before, before.astype(np.float32) / 255
+    powers = np.stack([np.ones_like(level), level], -1)  # a free curve would explain a spot by its own grey level
+    found = np.linalg.lstsq(powers[mask], change[mask], rcond=None)[0]
+    rest = np.where(mask, change - powers @ found, 0)
+    return rest - _smooth(rest, mask, 4 * RADIUS * len(mask))
+
+
+def _matched(values, mask):
+    """Mean over a lesion less the mean around it, at every pixel."""
+    size = RADIUS * len(mask)
+    return _smooth(values, mask, 0.7 * size) - _smooth(values, mask, 2 * size)
+
+
+def _smooth(values, mask, width):
+    """Gaussian mean of those pixels that are inside the mask."""
+    share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), width)
+    return cv2.GaussianBlur(np.where(mask, values, 0).astype(np.float32), (0, 0), width) / np.maximum(share, 1e-3)
+
+
+def _deep(mask):
+    """Where a whole lesion fits."""
+    room = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return room > RADIUS * len(mask)

@@ -1,0 +1,215 @@
+"""A recording in, a recording of the same kind out, and nothing else in it changed."""
+
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+
+from echogan.data.video import open_video, read_video
+from echogan.enhancement.clips import Wanted, enhance_array, enhance_file, enhance_path, enhanced, sector_mask
+from echogan.enhancement.media import open_medium
+from echogan.enhancement.steady import flicker
+from echogan.errors import BadInput
+from echogan.sector import ECHONET
+from tests.data.studies import beating, write_avi
+from tests.enhancement.stand_ins import FAN, blur, gain, identity, restless, scan, sharpen, write_png
+
+HALF = np.arange(24)[:, None] * 3 // 2 + np.arange(31)[None] > 20  # an odd picture with a slanted sector
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_array_changes_by_the_gain_inside_and_by_nothing_outside(dtype):
+    levels = np.iinfo(dtype).max
+    frames = np.random.default_rng(0).integers(0, levels, (5, 24, 31)).astype(dtype)
+    out = enhance_array(frames, HALF, gain)
+    assert out.dtype == dtype and np.array_equal(out[:, ~HALF], frames[:, ~HALF])
+    expected = np.minimum(frames[:, HALF] * 1.2, levels)
+    assert np.abs(out[:, HALF] - expected).max() <= 0.51 * (
+        1 + levels // 10000
+    )  # float32 holds 24 of 16 bits' products
+    half = enhance_array(frames, HALF, gain, Wanted(strength=0.5))
+    assert np.abs(half[:, HALF] - np.minimum(frames[:, HALF] * 1.1, levels)).max() <= 0.51 * (1 + levels // 10000)
+
+
+def test_strength_0_is_the_input_even_where_the_network_would_paint():
+    frames = scan()
+    out = enhance_array(frames, FAN.mask(), lambda x, s: x * 0 + 1, Wanted(strength=0))
+    assert np.array_equal(out, frames)
+    assert not np.array_equal(enhance_array(frames, FAN.mask(), lambda x, s: x * 0 + 1), frames)
+
+
+def test_what_lies_outside_the_sector_does_not_reach_the_network():
+    seen = []
+    enhance_array(scan(), FAN.mask(), lambda x, s: seen.append(x) or x)
+    box = seen[0].shape[-2:]
+    assert box[0] < 120 and box[1] < 160
+    mask = FAN.mask()
+    rows, columns = np.nonzero(mask)
+    inner = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert float(seen[0][:, 0, ~inner].max()) == -1
+
+
+@pytest.mark.parametrize("wrong", [lambda x, s: x * float("nan"), lambda x, s: x[..., 1:]])
+def test_a_network_that_gives_no_picture_is_refused(wrong):
+    with pytest.raises(BadInput, match="not a picture"):
+        enhance_array(scan(2), FAN.mask(), wrong)
+
+
+def test_float_frames_with_nan_are_refused():
+    with pytest.raises(BadInput, match="uint8 or uint16"):
+        enhance_array(np.full((2, 24, 31), np.nan), HALF, gain)
+
+
+def test_avi_keeps_frames_rate_and_everything_outside_bit_for_bit(tmp_path):
+    source = write_avi(tmp_path / "in.avi", scan(12), fps=37)
+    done = enhance_file(source, tmp_path / "out.avi", gain)
+    before, after = read_video(source)[0], read_video(tmp_path / "out.avi")[0]
+    mask = sector_mask(open_medium(source))
+    assert open_video(tmp_path / "out.avi").fps == open_video(source).fps == 37
+    assert np.array_equal(before[:, ~mask], after[:, ~mask])
+    assert np.array_equal(after, enhance_array(before, mask, gain))  # nothing is lost in the file
+    assert done.changed == pytest.approx(np.abs(after[:, mask] - before[:, mask].astype(float)).mean(), rel=1e-4)
+    both = mask & FAN.mask()
+    assert both.sum() > 0.97 * max(mask.sum(), FAN.mask().sum())
+
+
+def test_strength_0_gives_the_same_frames_back(tmp_path):
+    source = write_avi(tmp_path / "in.avi", scan(4))
+    enhance_file(source, tmp_path / "out.avi", gain, Wanted(strength=0))
+    assert np.array_equal(read_video(source)[0], read_video(tmp_path / "out.avi")[0])
+
+
+def test_mp4_keeps_size_length_and_rate(tmp_path):
+    source = tmp_path / "in.mp4"
+    writer = cv2.VideoWriter(str(source), cv2.VideoWriter.fourcc(*"mp4v"), 25, (160, 120), isColor=False)
+    for frame in scan(6):
+        writer.write(frame)
+    writer.release()
+    enhance_file(source, tmp_path / "out.mp4", gain)
+    before, after = open_video(source), open_video(tmp_path / "out.mp4")
+    assert after.shape == before.shape == (6, 120, 160) and after.fps == before.fps == 25
+    loss = np.abs(read_video(source)[0].astype(int) - read_video(tmp_path / "out.mp4")[0])
+    assert (
+        loss[:, ~cv2.dilate(FAN.mask().astype(np.uint8), np.ones((17, 17))).astype(bool)].mean() < 4
+    )  # lossy, not wrong
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_odd_png_of_either_depth_and_one_frame(tmp_path, dtype):
+    picture = scan(1)[0, :119, :159].astype(dtype) * (1 if dtype == np.uint8 else 257)
+    source = write_png(tmp_path / "in.png", picture)
+    done = enhance_file(source, tmp_path / "out.png", gain)
+    out = cv2.imread(str(done.path), cv2.IMREAD_UNCHANGED)
+    mask = sector_mask(open_medium(source))
+    assert out.dtype == dtype and out.shape == (119, 159)
+    assert np.array_equal(out[~mask], picture[~mask]) and not np.array_equal(out, picture)
+    assert np.isnan(done.shake)
+
+
+def test_a_colour_png_keeps_its_channels_outside(tmp_path):
+    picture = cv2.cvtColor(scan(1)[0], cv2.COLOR_GRAY2BGR)
+    picture[2:6, 2:30] = (0, 90, 255)  # the manufacturer's mark
+    source = write_png(tmp_path / "in.png", picture)
+    out = cv2.imread(str(enhance_file(source, tmp_path / "out.png", gain).path), cv2.IMREAD_UNCHANGED)
+    mask = sector_mask(open_medium(source))
+    assert np.array_equal(out[~mask], picture[~mask]) and out[mask].mean() > picture[mask].mean()
+
+
+def test_side_by_side_and_residual_on_request(tmp_path):
+    source = write_avi(tmp_path / "in.avi", scan(3))
+    done = enhance_file(source, tmp_path / "out.avi", gain, Wanted(beside=True, residual=True))
+    assert [p.name for p in done.files] == ["out.avi", "out_beside.avi", "out_residual.avi"]
+    before, after, beside, residual = (read_video(p)[0] for p in (source, *done.files))
+    assert np.array_equal(beside, np.concatenate([before, after], axis=2))
+    assert np.array_equal(residual, np.clip((after.astype(int) - before) * 4 + 128, 0, 255))
+
+
+def test_a_broken_file_among_good_ones(tmp_path):
+    for i in range(2):
+        write_avi(tmp_path / "in" / "deep" / f"{i}.avi", scan(3, seed=i))
+    (tmp_path / "in" / "broken.avi").write_bytes(b"RIFF....AVI nonsense")
+    write_png(tmp_path / "in" / "black.png", np.zeros((60, 80), np.uint8))
+    result = enhance_path(tmp_path / "in", tmp_path / "out", gain)
+    assert sorted(d.path.relative_to(tmp_path / "out").as_posix() for d in result.done) == ["deep/0.avi", "deep/1.avi"]
+    assert len(result.failed) == 2 and "black.png shows no ultrasound sector" in " ".join(result.failed)
+    assert sorted(p.name for p in (tmp_path / "out").rglob("*") if p.is_file()) == ["0.avi", "1.avi"]
+
+
+def test_a_failure_half_way_leaves_no_file(tmp_path):
+    calls = []
+
+    def breaks(images, strength):
+        calls.append(1)
+        return images if len(calls) < 2 else images * float("nan")
+
+    source = write_avi(tmp_path / "in.avi", beating(300))
+    with pytest.raises(BadInput, match="not a picture"):
+        enhance_file(source, tmp_path / "out.avi", breaks, Wanted(beside=True))
+    assert len(calls) == 2 and [p.name for p in tmp_path.iterdir()] == ["in.avi"]
+
+
+def test_refusals_of_arguments(tmp_path):
+    source = write_png(tmp_path / "in.png", scan(1)[0])
+    for out, wanted, sentence in (
+        ("out.avi", Wanted(), "of another kind"),
+        ("in.png", Wanted(), "there already"),
+        ("out.png", Wanted(strength=1.5), "strength is 0"),
+        ("out.png", Wanted(sector="echonet"), "in a square"),
+    ):
+        with pytest.raises(BadInput, match=sentence):
+            enhance_file(source, tmp_path / out, gain, wanted)
+    write_png(tmp_path / "out_beside.png", scan(1)[0])
+    with pytest.raises(BadInput, match=r"out_beside\.png is there already"):
+        enhance_file(source, tmp_path / "out.png", gain, Wanted(beside=True))
+    with pytest.raises(BadInput, match="not a recording to enhance"):
+        enhance_file(tmp_path / "a.txt", tmp_path / "b.txt", gain)
+
+
+def test_an_all_black_clip_stays_black_on_a_known_sector_and_is_named_on_another(tmp_path):
+    source = write_avi(tmp_path / "in.avi", np.zeros((4, 112, 112), np.uint8))
+    enhance_file(source, tmp_path / "out.avi", gain)
+    assert read_video(tmp_path / "out.avi")[0].max() == 0
+    source = write_avi(tmp_path / "other.avi", np.zeros((4, 120, 160), np.uint8))
+    with pytest.raises(BadInput, match="no ultrasound sector"):
+        enhance_file(source, tmp_path / "other_out.avi", gain)
+
+
+def test_memory_does_not_grow_with_the_length():
+    mask, frame = ECHONET.resized(256).mask(), np.full((256, 256), 90, np.uint8)
+
+    def peak(n):
+        tracemalloc.start()
+        for _ in enhanced((frame + i % 9 for i in range(n)), mask, identity):
+            pass
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    assert peak(320) < 1.2 * peak(64)
+
+
+# ------------------------------------------------------------------------------------------------ flicker
+
+
+def test_flicker_of_a_gain_is_its_gain_and_of_the_same_clip_is_1():
+    frames, mask = beating(20) // 2, ECHONET.mask()
+    assert flicker(frames, frames, mask) == (1, 1)
+    jitter, shake = flicker(frames.astype(float), frames * 1.2, mask)
+    assert jitter == pytest.approx(1.2, rel=1e-4) and shake == pytest.approx(1.44, rel=1e-4)
+
+
+@pytest.mark.parametrize("enhance", [gain, restless, blur, sharpen])
+def test_the_temporal_mode_flickers_no_more_than_its_input(enhance):
+    frames, mask = beating(60) // 2, ECHONET.mask()  # halved: no gain saturates
+    plain = flicker(frames, enhance_array(frames, mask, enhance), mask)
+    steady = flicker(frames, enhance_array(frames, mask, enhance, Wanted(temporal=True)), mask)
+    assert max(steady) <= 1.0
+    assert enhance is blur or max(plain) > 1.1  # there was something to take away
+
+
+def test_the_temporal_mode_still_enhances():
+    frames, mask = beating(40) // 2, ECHONET.mask()
+    out = enhance_array(frames, mask, gain, Wanted(temporal=True))
+    assert out[:, mask].mean() == pytest.approx(1.2 * frames[:, mask].mean(), rel=0.02)
+    assert np.array_equal(out[:, ~mask], frames[:, ~mask])

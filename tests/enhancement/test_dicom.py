@@ -1,0 +1,132 @@
+"""DICOM in, a derived DICOM out: what is new, what is kept, what is blanked, and what is refused."""
+
+import numpy as np
+import pydicom
+import pytest
+
+from echogan.data.dicom import open_dicom
+from echogan.enhancement.clips import Wanted, enhance_array, enhance_file, enhance_path
+from echogan.errors import BadInput
+from echogan.preprocessing.deidentify import extremes, inside, sector_of
+from tests.data import dicoms
+from tests.data.dicoms import annotated, region, scan
+from tests.enhancement.stand_ins import gain
+
+BOX = region(0, 18, 319, 239)
+TAGS = {
+    "PatientName": "DOE^JANE", "PatientID": "4711", "StudyDate": "20210203", "InstitutionName": "St Elsewhere",
+    "OperatorsName": "SMITH", "FrameTime": 20.0, "FrameIncrementPointer": 0x00181063, "StudyInstanceUID": "1.2.3.4",
+    "SeriesInstanceUID": "1.2.3.4.5",
+}  # fmt: skip
+
+
+@pytest.fixture
+def source(tmp_path):
+    return dicoms.write(tmp_path / "in.dcm", annotated(scan(5)), BOX, **TAGS)
+
+
+def mask_of(path):
+    cine = open_dicom(path)
+    seen, _ = extremes(cine.frames())
+    return inside(sector_of(cine.clip(frames=seen[:0]), seen), cine.region)
+
+
+def boxed(box, shape=(240, 320)):
+    inside_box = np.zeros(shape, bool)
+    x, y, width, height = box
+    inside_box[y : y + height, x : x + width] = True
+    return inside_box
+
+
+def test_the_derived_object_is_new_described_and_nameless(source, tmp_path):
+    done = enhance_file(source, tmp_path / "out.dcm", gain, Wanted(origin="cyclegan/test, weights abc"))
+    old, new = pydicom.dcmread(source), pydicom.dcmread(done.path)
+    for uid in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        assert new[uid].value != old[uid].value
+    assert list(new.ImageType) == ["DERIVED", "SECONDARY"] and new.PatientIdentityRemoved == "YES"
+    assert "cyclegan/test, weights abc, strength 1" in new.DerivationDescription
+    assert (new.FrameTime, new.NumberOfFrames, new.Rows, new.Columns) == (20, 5, 240, 320)
+    text = done.path.read_bytes()
+    assert not any(word in text for word in (b"DOE", b"4711", b"Elsewhere", b"SMITH", b"20210203", b"1.2.3.4"))
+
+
+def test_inside_is_enhanced_and_outside_is_black_but_for_the_mark(source, tmp_path):
+    done = enhance_file(source, tmp_path / "out.dcm", gain)
+    before, after, mask = pydicom.dcmread(source).pixel_array, pydicom.dcmread(done.path).pixel_array, mask_of(source)
+    assert np.array_equal(after[:, mask], enhance_array(before, mask, gain)[:, mask])
+    stamp = boxed(done.box)
+    assert not (stamp & mask).any() and after[:, stamp].max() > 200 and after[:, ~mask & ~stamp].max() == 0
+    cine = open_dicom(done.path)  # our own reader, too, finds the same region, rate and spacing
+    assert (cine.fps, cine.region, cine.spacing_mm) == (50, open_dicom(source).region, open_dicom(source).spacing_mm)
+
+
+def test_keep_surround_changes_nothing_outside_but_the_mark_and_warns_of_text(source, tmp_path):
+    done = enhance_file(source, tmp_path / "out.dcm", gain, Wanted(keep_surround=True))
+    before, after, mask = pydicom.dcmread(source).pixel_array, pydicom.dcmread(done.path).pixel_array, mask_of(source)
+    rest = ~mask & ~boxed(done.box)
+    assert np.array_equal(before[:, rest], after[:, rest]) and before[:, rest].max() > 100
+    assert "text outside its sector" in done.warnings[-1] and pydicom.dcmread(done.path).BurnedInAnnotation == "YES"
+
+
+def test_the_patient_is_kept_when_asked_and_the_source_is_named(source, tmp_path):
+    enhance_file(source, tmp_path / "out.dcm", gain, Wanted(keep_patient=True))
+    old, new = pydicom.dcmread(source), pydicom.dcmread(tmp_path / "out.dcm")
+    assert (new.PatientName, new.PatientID, new.StudyInstanceUID) == ("DOE^JANE", "4711", "1.2.3.4")
+    assert new.SourceImageSequence[0].ReferencedSOPInstanceUID == old.SOPInstanceUID != new.SOPInstanceUID
+    assert "OperatorsName" not in new and "PatientIdentityRemoved" not in new
+
+
+@pytest.mark.parametrize("syntax", ["RLE", "JPEG", "implicit"])
+def test_compressed_and_implicit_sources(tmp_path, syntax):
+    frames = annotated(scan(3))
+    if syntax == "JPEG":
+        frames = np.stack([frames, np.full_like(frames, 128), np.full_like(frames, 128)], -1)
+    source = dicoms.write(
+        tmp_path / "in.dcm", frames, BOX, syntax=syntax, photometric="YBR_FULL_422" if syntax == "JPEG" else "MONOCHROME2", **TAGS
+    )  # fmt: skip
+    done = enhance_file(source, tmp_path / "out.dcm", gain, Wanted(strength=0, keep_surround=True))
+    before, after = np.stack(list(open_dicom(source).frames())), pydicom.dcmread(done.path).pixel_array
+    rest = ~boxed(done.box)
+    assert np.array_equal(before[:, rest], after[:, rest])
+
+
+def test_odd_numbers_of_pixels_are_padded(tmp_path):
+    source = dicoms.write(tmp_path / "in.dcm", scan(3)[:, :239, :319], region(0, 18, 318, 238), **TAGS)
+    enhance_file(source, tmp_path / "out.dcm", gain)
+    assert len(pydicom.dcmread(tmp_path / "out.dcm").PixelData) == 3 * 239 * 319 + 1
+    assert pydicom.dcmread(tmp_path / "out.dcm").pixel_array.shape == (3, 239, 319)
+
+
+def broken(tmp_path):
+    """(file, what its sentence says) of everything that cannot be enhanced."""
+    frames = scan(3)
+    cut = dicoms.write(tmp_path / "cut.dcm", frames, BOX, **TAGS)
+    cut.write_bytes(cut.read_bytes()[:-50_000])
+    noisy = np.random.default_rng(0).integers(0, 255, (2, 240, 320, 3)).astype(np.uint8)
+    return [
+        (dicoms.write(tmp_path / "none.dcm", frames, **TAGS), "no region"),
+        (dicoms.write(tmp_path / "wrong.dcm", frames, region(50, 50, 40, 40), **TAGS), "no area"),
+        (cut, "holds 2"),
+        (dicoms.write(tmp_path / "colour.dcm", noisy, BOX, photometric="RGB", **TAGS), "colour"),
+    ]
+
+
+def test_what_cannot_be_enhanced_is_one_sentence_and_no_file(tmp_path):
+    for path, sentence in broken(tmp_path):
+        with pytest.raises(BadInput, match=sentence):
+            enhance_file(path, tmp_path / "out.dcm", gain)
+    assert not [p for p in tmp_path.iterdir() if "out" in p.name]
+
+
+def test_what_a_dicom_has_not_is_refused(source, tmp_path):
+    for wanted in (Wanted(beside=True), Wanted(sector="echonet")):
+        with pytest.raises(BadInput, match="only the enhanced object"):
+            enhance_file(source, tmp_path / "out.dcm", gain, wanted)
+
+
+def test_a_folder_may_hold_dicom_too(source, tmp_path):
+    (tmp_path / "in").mkdir()
+    source.rename(tmp_path / "in" / "a.dcm")
+    (tmp_path / "in" / "b.dcm").write_bytes(b"nothing")
+    result = enhance_path(tmp_path / "in", tmp_path / "out", gain)
+    assert [d.path.name for d in result.done] == ["a.dcm"] and "not a DICOM" in result.failed[0]
