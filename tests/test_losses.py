@@ -80,3 +80,66 @@ def test_the_adaptive_weight_is_a_quotient_of_lengths_with_bounds():
     assert losses.adaptive_weight(pull, push).item() == pytest.approx(5 / 2.0001)
     assert losses.adaptive_weight(pull, 0 * push).item() == pytest.approx(1e4)
     assert losses.adaptive_weight(0 * pull, 0 * push).item() == 0
+
+
+# ------------------------------------------------------------------------------------------------ of translations
+
+
+def texture(n=2, size=40, seed=0):
+    return torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def all_of(x):
+    return torch.ones_like(x, dtype=torch.bool)
+
+
+def test_least_squares_are_zero_where_scores_are_as_wanted():
+    ones, zeros = torch.ones(2, 1, 3, 3), torch.zeros(2, 1, 3, 3)
+    assert losses.least_squares_discriminator(ones, zeros).item() == losses.least_squares_generator(ones).item() == 0
+    assert losses.least_squares_discriminator(zeros, 2 * ones).item() == pytest.approx(1 + 4)
+
+
+def test_dissimilarity_is_one_minus_a_local_correlation():
+    from scipy.ndimage import gaussian_filter
+
+    x, y = texture(1), 0.5 * texture(1) + 0.4 * texture(1, seed=1)
+    words = dict(sigma=1.5, truncate=8 / 3, mode="mirror")  # a window of 9 pixels
+    p, q = (v - gaussian_filter(v, **words) for v in (x[0, 0].numpy(), y[0, 0].numpy()))
+    pp, qq, pq = (gaussian_filter(v, **words) for v in (p * p, q * q, p * q))
+    expected = 1 - ((pq + 0.0018) / ((pp * qq) ** 0.5 + 0.0018)).mean()
+    assert losses.dissimilarity(x, y, all_of(x)).item() == pytest.approx(expected, abs=0.01)
+    for other in (x + 0.3, 0.5 * x):  # brighter, flatter
+        assert losses.dissimilarity(other, x, all_of(x)).item() == pytest.approx(0, abs=0.01)
+    assert losses.dissimilarity(-x, x, all_of(x)).item() > 1.5
+
+
+def test_relighting_sees_a_shadow_but_neither_gain_nor_what_lies_outside():
+    x, inside = texture(), torch.zeros(2, 1, 40, 40, dtype=torch.bool)
+    inside[..., 5:35, 5:35] = True
+    assert losses.relighting(x + 0.2, x, inside).item() == pytest.approx(0, abs=1e-5)
+    shadow = x - 0.5 * (torch.arange(40) > 20)
+    assert (
+        0.15 < losses.relighting(shadow, x, inside).item() < 0.3
+    )  # half the pixels 1/4 below, the others above the mean
+    assert losses.relighting(torch.where(inside, x, x + 1), x, inside).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_contrastive_is_the_cross_entropy_of_the_own_place():
+    q, k = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
+    cosine = torch.nn.functional.cosine_similarity(q[:, :, None], k[:, None], dim=3)
+    expected = torch.nn.functional.cross_entropy((cosine / 0.07).flatten(0, 1), torch.arange(5).repeat(2))
+    assert losses.contrastive(q, k).item() == pytest.approx(expected.item(), rel=1e-5)
+    same = torch.eye(5)[None]
+    assert losses.contrastive(same, same).item() < 1e-4 < losses.contrastive(same, same.flip(1)).item()
+
+
+def test_disagreement_is_the_divergence_of_two_segmentations_inside():
+    x, y, inside = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    inside[..., :4] = True
+    p, q = y.softmax(1)[..., :4], x.softmax(1)[..., :4]
+    assert losses.disagreement(x, y, inside).item() == pytest.approx((p * (p / q).log()).sum(1).mean().item(), rel=1e-5)
+    assert losses.disagreement(x, x, inside).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_mean_over_nothing_is_zero():
+    assert losses.mean_inside(torch.ones(2, 1, 3, 3), torch.zeros(2, 1, 3, 3, dtype=torch.bool)).tolist() == [0, 0]

@@ -135,3 +135,65 @@ def feature_matching(real, fake):
 def normal_divergence(mean, log_variance):
     """E[KL(N(mean, variance) || N(0, 1))], summed over the code (Kingma 2014, appendix B); (B, code) both."""
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+
+
+# ------------------------------------------------------------------------------------------------ of translations
+
+
+def dissimilarity(images, goal, inside, sigma=1.5):
+    """1 - E[(s_xy + c) / (s_x s_y + c)], the structure of SSIM, over pixels `inside` (Wang 2004, eq. 10).
+
+    Images in [-1, 1]; s are moments of what differs from the local mean, in a Gaussian window. Blind to brightness and to
+    contrast, which an enhancer is to change: it holds what is dark between what is bright in place.
+    """
+    x, y = (image - local_mean(image, sigma) for image in (images, goal))
+    xx, yy, xy = (local_mean(product, sigma) for product in (x * x, y * y, x * y))
+    c = (0.03 * 2) ** 2 / 2
+    return (1 - mean_inside((xy + c) / ((xx * yy + 1e-8).sqrt() + c), inside)).mean()
+
+
+def relighting(images, goal, inside):
+    """E|(l_x - <l_x>) - (l_y - <l_y>)|: how the coarse light inside changes, beside its level (after Ma 2021, eq. 5).
+
+    l is the mean over an eighth of the image's width of the pixels inside, so the black outside and the depth profile of the
+    input count for nothing: a uniform change of gain is free, a shadow or a blob is not.
+    """
+    weight, sigma = inside.to(images), images.shape[-1] / 16
+    norm = local_mean(weight, sigma).clamp(min=1e-3)
+    lights = (local_mean(x * weight, sigma) / norm for x in (images, goal))
+    flat = (light - mean_inside(light, inside)[:, None, None, None] for light in lights)
+    return mean_inside((next(flat) - next(flat)).abs(), inside).mean()
+
+
+def contrastive(queries, keys, temperature=0.07):
+    """-E log softmax(q_i . k / t)_i: a vector of the output finds that of its own place in the input (Park 2020, eq. 3).
+
+    `queries`, `keys` (B, places, C) of the same places of output and input; the other places of the image are the negatives.
+    """
+    logits = F.normalize(queries, dim=2) @ F.normalize(keys, dim=2).transpose(1, 2) / temperature
+    return -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
+
+
+def disagreement(logits, goal, inside):
+    """E KL(softmax(goal) | softmax(logits)) over pixels `inside`: what a segmenter sees in the output, and in the input.
+
+    Logits (B, classes, H, W); the goal is taken as it is.
+    """
+    goal = goal.detach().log_softmax(1)
+    return mean_inside((goal.exp() * (goal - logits.log_softmax(1))).sum(1, keepdim=True), inside).mean()
+
+
+def mean_inside(values, inside):
+    """Mean of each image (B, 1, H, W) over its pixels inside, (B,); 0 where there are none."""
+    weight = inside.to(values).expand_as(values)
+    return (values * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1)
+
+
+def local_mean(images, sigma):
+    """(B, 1, H, W) smoothed by a Gaussian of `sigma` pixels, the border mirrored."""
+    radius = min(round(3 * sigma), *(n - 1 for n in images.shape[2:]))
+    at = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    taps = (-(at**2) / (2 * sigma**2)).exp()
+    taps = taps / taps.sum()
+    padded = F.pad(images, (radius,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))

@@ -85,7 +85,7 @@ class Feed:
 
 
 class Unpaired:
-    """Two feeds, each shuffled for itself: a batch holds the images of both under their names."""
+    """Two feeds, each shuffled for itself: a batch holds the images of both under their names, further columns as A_label."""
 
     def __init__(self, **feeds):
         self.feeds = feeds
@@ -96,7 +96,12 @@ class Unpaired:
     def batch(self, first, total, rank=0, world=1):
         """Rows of both that are shown together by chance."""
         batches = {name: feed.batch(first, total, rank, world) for name, feed in self.feeds.items()}
-        return Batch({name: batch["image"] for name, batch in batches.items()}, total, rank, world)
+        columns = {_column(name, key): rows for name, batch in batches.items() for key, rows in batch.items()}
+        return Batch(columns, total, rank, world)
+
+
+def _column(domain, name):
+    return domain if name == "image" else f"{domain}_{name}"
 
 
 def feed_of(frames, config, inputs, device, seed):
@@ -109,13 +114,16 @@ def feed_of(frames, config, inputs, device, seed):
         check_present(frames)
     if "A" not in inputs:
         return plain_feed(frames, config, inputs, device, seed)
-    return Unpaired(**{n: plain_feed(frames.domain(n), config, (), device, seed_of(seed, n)) for n in "AB"})
+    return Unpaired(**{n: plain_feed(frames, config, inputs, device, seed_of(seed, n), n) for n in "AB"})
 
 
-def plain_feed(frames, config, inputs, device, seed):
-    """The feed of all frames: their images, and what else `inputs` names."""
-    more = {name: FURTHER[name](frames, config) for name in inputs if name in FURTHER}
-    return Feed(frames.images, config.resolution, device, seed, **more)
+def plain_feed(frames, config, inputs, device, seed, domain=""):
+    """The feed of all frames, or of one domain: their images, and what else `inputs` names."""
+    keep = slice(None) if not domain else np.flatnonzero(frames.index["domain"] == domain)
+    images = frames.domain(domain).images if domain else frames.images
+    # Classes are numbered over both domains: one alone may lack some.
+    more = {name: FURTHER[name](frames, config)[keep] for name in inputs if name in FURTHER}
+    return Feed(images, config.resolution, device, seed, **more)
 
 
 def _labels(frames, config):

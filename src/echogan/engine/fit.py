@@ -40,18 +40,19 @@ class Progress:
     sheet: np.ndarray | None  # the latest sample grid, uint8 (H, W)
 
 
-def fit(arch, name, frames, settings=None, config=None, experiments=None, callback=None):
+def fit(arch, name, frames, settings=None, config=None, experiments=None, callback=None, guests=()):
     """Train config `name` of `arch` on a FrameSet until `settings.kimg`, or take the run up where it stopped.
 
     `arch` is a key of `models`, or a module like those: with `build`, and its own `Gallery` where readings differ. `config`
-    replaces the table's, e.g. with some settings changed. Progress goes to `callback(Progress)`. Returns the `RunFolder`.
-    An existing run with another setting, config or data is refused by name; kimg may grow, the device change. Started by
-    `torchrun`, the processes train one model together, and the first of them writes.
+    replaces the table's, e.g. with some settings changed; `guests` are frozen networks that its losses ask for, such as a
+    segmenter. Progress goes to `callback(Progress)`. Returns the `RunFolder`. An existing run with another setting, config or
+    data is refused by name; kimg may grow, the device change. Started by `torchrun`, the processes train one model together,
+    and the first of them writes.
     """
     settings = settings or Settings()
     folder = RunFolder.of(models.key(arch), name, experiments)
     with joined(settings.device) as device:
-        run = Run(arch, name, frames, replace(settings, device=device), config, folder)
+        run = Run(arch, name, frames, replace(settings, device=device), config, folder, guests)
         with alone(folder), enough_memory(run):
             run.take_up()
             run.train(callback or (lambda progress: None))
@@ -90,7 +91,7 @@ def enough_memory(run):
 class Run:
     """One run in its folder: the engine, its feed, its reading and its two tables."""
 
-    def __init__(self, arch, name, frames, settings, config, folder):
+    def __init__(self, arch, name, frames, settings, config, folder, guests=()):
         module = models.load(arch)
         self.gallery_of = getattr(module, "Gallery", Gallery)
         self.arch, self.name, self.folder, self.kind = models.key(arch), name, folder, frames.kind
@@ -99,7 +100,8 @@ class Run:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
         make_deterministic(settings.deterministic)
-        self.config, guests, self.guests = invited(self.config, self.device)
+        self.config, invitees, self.guests = invited(self.config, self.device)
+        guests = (*invitees, *guests)
         autocast = pick_precision(settings.precision, self.device)
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         # A kill may precede the first checkpoint, so the first weights come from the seed.

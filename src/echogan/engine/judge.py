@@ -21,7 +21,7 @@ from echogan.engine.evaluate import spread
 from echogan.engine.feed import resized
 from echogan.engine.recorder import METRICS, Table
 from echogan.engine.sampling import BEST
-from echogan.engine.source import fakes_of, frames_of
+from echogan.engine.source import enhanced_of, fakes_of, frames_of
 from echogan.errors import BadInput
 from echogan.files import atomic
 from echogan.metrics import (
@@ -78,12 +78,15 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
     (`floor_<metric>`): as many real images of `floor_of` in place of the fakes. SSIM, PSNR and LPIPS are those of random
     pairs within a set (`paired` = diversity). A run that reconstructs or translates (`stage` = translate) is shown the frames
     themselves; then pairs are an image and what it aims at (`paired` = reconstruction), FID is that of reconstructions, and an
-    autoencoder stands beside JPEG 2000 in the same `bits` an image. Progress goes to `callback(done, total)` in encoded images.
+    autoencoder stands beside JPEG 2000 in the same `bits` an image. An enhancer is shown the frames of domain A, and those
+    of B are the reference. Progress goes to `callback(done, total)` in encoded images.
     """
     frames, device = frames_of(frames), torch.device(device)
+    enhanced = enhanced_of(source, _of_split(frames, split), n, wanted, device)
+    frames = frames.domain("B") if enhanced else frames
     part = _reference(frames, split, n)
     real = Side(torch.from_numpy(part.images), part.index["patient"].to_numpy())
-    images, known = fakes_of(source, n or len(part), wanted, device, part)
+    images, known = enhanced or fakes_of(source, n or len(part), wanted, device, part)
     stand_in = _stand_in(frames, split, len(images))
     _refuse_unfit(images, real.images)
     size, in_sector = min(images.shape[-1], real.images.shape[-1]), "mask" in frames.manifest
@@ -221,11 +224,15 @@ def _undivided(frames):
     return set(frames.index["split"]) == {"ALL"}
 
 
-def _reference(frames, split, n):
-    """`n` frames of a split (all where n is None)."""
+def _of_split(frames, split):
     if not _undivided(frames) and split not in SPLITS:
         raise BadInput(f"there is no split {split!r}; choose from {', '.join(SPLITS)}")
-    part = frames if _undivided(frames) else frames.split(split)
+    return frames if _undivided(frames) else frames.split(split)
+
+
+def _reference(frames, split, n):
+    """`n` frames of a split (all where n is None)."""
+    part = _of_split(frames, split)
     return part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
 
 

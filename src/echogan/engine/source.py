@@ -27,9 +27,8 @@ def fakes_of(source, n, wanted=BEST, device="cpu", given=None):
     """
     if isinstance(source, (np.ndarray, torch.Tensor)):
         return torch.as_tensor(spread(source, n, wanted.seed)).to(device), {}
-    path = Path(source)
-    if path.suffix.lower() == ".zip" or (path.is_dir() and not (path / "config.json").is_file()):
-        images, _ = read_pictures(path, n, wanted.seed)
+    if _holds_pictures(source):
+        images, _ = read_pictures(Path(source), n, wanted.seed)
         return torch.from_numpy(images).to(device), {}
     model, header = load_weights(find_weights(source, wanted.kimg), device)
     known = {"arch": header["arch"], "config": header["name"], "kimg": header["kimg"]}
@@ -41,6 +40,27 @@ def fakes_of(source, n, wanted=BEST, device="cpu", given=None):
         raise BadInput(f"{known['arch']}/{known['config']} aims at no true image to be judged by; leave the stage out")
     refuse_translator(model, header)
     return generated(model, n, wanted, class_of(header, wanted.label)), {**known, "stage": "generate"}
+
+
+def enhanced_of(source, low, n, wanted=BEST, device="cpu"):
+    """What the run or weights `source` make of at most `n` frames of the FrameSet `low`, as `fakes_of` returns it.
+
+    None where `source` is no enhancer: its architecture does not translate domain A.
+    """
+    if isinstance(source, (np.ndarray, torch.Tensor)) or _holds_pictures(source):
+        return None
+    model, header = load_weights(find_weights(source, wanted.kimg), device)
+    if "A" not in model.inputs:
+        return None
+    low = low.domain("A")
+    some = low.where(np.isin(np.arange(len(low)), spread(np.arange(len(low)), n or len(low), wanted.seed)))
+    known = {"arch": header["arch"], "config": header["name"], "kimg": header["kimg"]}  # no pairs, so no stage
+    return translated(model, inputs_of(model, some, device), wanted), known
+
+
+def _holds_pictures(source):
+    path = Path(source)
+    return path.suffix.lower() == ".zip" or (path.is_dir() and not (path / "config.json").is_file())
 
 
 def frames_of(source):

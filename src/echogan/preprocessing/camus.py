@@ -22,10 +22,10 @@ from echogan.data.frames import load_frames
 from echogan.data.images import squared
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder
-from echogan.preprocessing.card import complete
+from echogan.preprocessing.card import Summary, complete
 from echogan.preprocessing.extract import VERSIONS
 from echogan.preprocessing.normalise import check_size
-from echogan.preprocessing.splits import across, check_patients, listed, seeded, shared
+from echogan.preprocessing.splits import check_patients, mark_repeats, seeded
 
 LABELS = {"outside": 0, **{name: code for name, code in CAMUS_LABELS.items() if code}, "inside": 4}
 HIGH = ("Good",)
@@ -40,18 +40,6 @@ class Settings:
     subset: bool = False
     low: tuple = ()
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run did."""
-
-    folder: Path
-    kind: str
-    patients: int
-    images: int
-    domains: dict  # name -> images; empty without domains
-    warnings: list
 
 
 def prepare_camus(source, out, size=256, subset=False, low=(), every=False, seed=0, callback=None):
@@ -188,17 +176,6 @@ def spacing_of(clip, size):
 
 
 # ------------------------------------------------------------------------------------------------ what is said of it
-
-
-def mark_repeats(rows, source):
-    """Refuse pictures that two splits share, set `duplicate_of` of the others that are there twice; sentences on it."""
-    pairs = list(shared(rows))
-    both = across(pairs)
-    if both:
-        raise BadInput(f"{len(both)} pictures of {source} are in two splits; remove one of each: {listed(both)}")
-    for row, kept in pairs:
-        row["duplicate_of"] = kept["file"]
-    return [f"{len(pairs)} pictures are there twice"] if pairs else []
 
 
 def _check_domains(rows, source, low):

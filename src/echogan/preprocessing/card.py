@@ -1,5 +1,6 @@
 """The page that goes with a set of frames: how many of what, from where, how made, and what one may do with it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,18 @@ _TERMS = {
 _OTHERS = "Nothing is known of its terms: take it for personal health data until its owner says otherwise."
 _AT_MOST = 12  # sentences of a list, so that the card stays a page
 _SETTINGS = ("size", "phases", "bilateral", "frames_per_clip", "seed", "mask", "masks", "subset", "low", "high")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What preparing a data set did."""
+
+    folder: Path
+    kind: str
+    patients: int
+    images: int
+    domains: dict  # name -> images; empty without domains
+    warnings: list
 
 
 def complete(folder, rows, manifest, labels=None):

@@ -20,11 +20,10 @@ from echogan.data.stills import KIND
 from echogan.data.truth import FOLDER as TRUTH
 from echogan.errors import BadInput
 from echogan.files import atomic_folder, read_json
-from echogan.preprocessing.camus import Summary, mark_repeats
-from echogan.preprocessing.card import complete
+from echogan.preprocessing.card import Summary, complete
 from echogan.preprocessing.extract import VERSIONS
 from echogan.preprocessing.normalise import check_size
-from echogan.preprocessing.splits import check_patients, patients_of, seeded
+from echogan.preprocessing.splits import check_patients, mark_repeats, patients_of, seeded
 
 SPLITS = {"train": "TRAIN", "val": "VAL", "test": "TEST"}
 DOMAINS = ("A", "B")

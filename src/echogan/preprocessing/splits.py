@@ -89,3 +89,14 @@ def listed(cases):
 
 def _uniform(text):
     return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
+
+
+def mark_repeats(rows, source):
+    """Refuse pictures that two splits share, set `duplicate_of` of the others that are there twice; sentences on it."""
+    pairs = list(shared(rows))
+    both = across(pairs)
+    if both:
+        raise BadInput(f"{len(both)} pictures of {source} are in two splits; remove one of each: {listed(both)}")
+    for row, kept in pairs:
+        row["duplicate_of"] = kept["file"]
+    return [f"{len(pairs)} pictures are there twice"] if pairs else []

@@ -1,0 +1,28 @@
+"""One call from a name to a `FrameSet` of two domains, for an enhancer: the phantom, a folder of frames, or of pictures."""
+
+from functools import partial
+from pathlib import Path
+
+from echogan.config import folder
+from echogan.data.frames import load_frames
+from echogan.data.phantom.quality import write_quality
+from echogan.preprocessing.domains import prepare_domains
+from echogan.preprocessing.inspect import is_frames
+
+
+def prepare_pair(data="phantom", patients=240, seed=0, size=128, callback=None):
+    """The frames of `data` in two domains, A of low and B of good quality, made first where they are not there yet.
+
+    data: "phantom" (poor and excellent scans of different patients); a folder of frames with a column `domain`; or a folder
+    with trainA, trainB, testA and testB.
+    """
+    tell = callback or (lambda step, done, total: None)
+    source = folder("data") / f"phantom_quality_{patients}_seed{seed}" if data == "phantom" else Path(data)
+    if is_frames(source):
+        return load_frames(source)
+    if data == "phantom" and not (source / "index.csv").is_file():
+        write_quality(source, patients, seed, callback=partial(tell, "phantom"))
+    frames = folder("data") / f"{source.resolve().stem}_{size}px"
+    if not (frames / "manifest.json").is_file():
+        prepare_domains(source, frames, size, callback=partial(tell, "domains"))
+    return load_frames(frames)
