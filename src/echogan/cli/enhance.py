@@ -1,6 +1,7 @@
 """Commands of the enhancer: recordings made better, and enhancers compared."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -114,6 +115,7 @@ def rate(
     methods: tuple[str, ...] = (),
     split: Literal["val", "test"] = "test",
     clips: Path | None = None,
+    segmenter: str = "",
     encoder: str = "auto",
     out: Path | None = None,
     device: Device = "auto",
@@ -127,6 +129,7 @@ def rate(
         methods: filters to compare with; default all.
         split: whose low-quality pictures; test reports, val chooses.
         clips: folder of low-quality videos, 112 x 112 on EchoNet-Dynamic's sector, for the flicker.
+        segmenter: run of `echogan segmenter`, not the one a run was trained with, for Dice and ejection fraction.
         encoder: auto = inception2015 where its weights are, else none; or lite0.
         out: CSV to write, with every error.
         device: where to compute.
@@ -143,9 +146,9 @@ def rate(
     chosen = _methods(methods, low["TRAIN"], truth["TRAIN"], run, where)
     if supervised:
         chosen["L1 U-Net"] = _supervised(supervised, data, frames, where)
-    network = _encoder(encoder, where)
+    network, masks = _encoder(encoder, where), _masks(segmenter, where, data.labels)
     with Bar("rate", "method") as tell:
-        table = judge.rate(case, chosen, encoder=network, callback=tell)
+        table = judge.rate(case, chosen, masks, network, tell)
     if out:
         import pandas as pd
 
@@ -164,6 +167,7 @@ def trust(
     n: int = 64,
     moments: int = 2,
     sector: Literal["auto", "echonet"] = "auto",
+    segmenter: str = "",
     device: Device = "auto",
 ):
     """Report what an enhancer may do wrong: lesions lost or painted, hidden messages, uncertainty; as one page or picture.
@@ -177,6 +181,7 @@ def trust(
         n: pictures at most.
         moments: kept weights of the run beside its best, for the uncertainty.
         sector: of a recording: auto = found in it; echonet = square frames on the sector of EchoNet-Dynamic.
+        segmenter: run of `echogan segmenter`: does it find the same ventricle before and after?
         device: where to compute.
     """
     from echogan.enhancement import baselines
@@ -197,7 +202,8 @@ def trust(
     others = tuple((lambda x, f=f: f(x, mask)) for f in at)
     limit = limit_on(calibration, mask, baselines.METHODS) if calibration is not None else float("nan")
     best = method_of(enhancer, wanted)
-    found = check(images, mask, lambda x: best(x, mask), Means(others=others, limit=limit))
+    means = Means(segment=_masks(segmenter, where), others=others, limit=limit)
+    found = check(images, mask, lambda x: best(x, mask), means)
     title = f"What {enhancer.name} does to {len(images)} pictures"
     caption = (
         f"Data: {what}. Weights {enhancer.sha256[:16]}, strength {strength:g}; {len(others)} further moments of training. "
@@ -275,6 +281,13 @@ def _supervised(source, data, folder, device):
         low = data.domain("A")
         source = train_supervised(low, load_truth(folder, low)).path
     return method_of(load_supervised(source, device))
+
+
+def _masks(segmenter, device, labels=None):
+    """images uint8 (N, H, W) -> label ids, by the run of a segmenter; None without one."""
+    from echogan.downstream.masks import load_segmenter, segment
+
+    return partial(segment, load_segmenter(segmenter, device, labels)) if segmenter else None
 
 
 def _encoder(name, device):

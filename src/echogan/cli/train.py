@@ -24,6 +24,7 @@ def train(
     deterministic: bool = False,
     small: bool = False,
     name: str = "",
+    segmenter: str = "",
     set: Set = (),
 ):
     """Train a config of an architecture, or continue its run exactly.
@@ -42,6 +43,7 @@ def train(
         deterministic: on a GPU, only deterministic algorithms (slower).
         small: the config's size for CPUs: 64 px, a quarter of the width.
         name: name of the run; default the config's.
+        segmenter: run of `echogan segmenter`, for a config that weighs what a segmenter says.
         set: settings of the config to change, key=value.
     """
     from echogan import models
@@ -52,10 +54,19 @@ def train(
     chosen = changed(listed.small() if small else listed, set)
     settings = Settings(kimg, seed, device, precision, accumulate, compile, patience, deterministic)
     with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
-        run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell)
+        run = fit(
+            arch, name or config, load_frames(data), settings, chosen, callback=tell, guests=_guests(segmenter, device)
+        )
     for guest, state in run.read().get("guests", {}).items():
         print(f"echogan: {guest} {state}", file=sys.stderr)
     print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
+
+
+def _guests(segmenter, device):
+    from echogan.downstream.masks import load_segmenter
+    from echogan.engine.launch import pick_device
+
+    return (load_segmenter(segmenter, pick_device(device)).logits,) if segmenter else ()
 
 
 @command

@@ -19,8 +19,10 @@ from echogan.errors import BadInput
 from echogan.metrics.estimate import Estimate, half_sample_error, mean
 from echogan.metrics.frechet import frechet
 from echogan.metrics.kernel import kernel_distance
+from echogan.metrics.segmentation import dice
 from echogan.metrics.speckle import grains, summary
 from echogan.metrics.spectrum import decibels, rings
+from echogan.metrics.volume import ejection_fraction
 from echogan.sector import ECHONET
 
 MUSCLE, CAVITY = "myocardium", "left ventricle"
@@ -205,12 +207,11 @@ def _anatomy(case, made, segment):
         return {}
     code = case.labels[CAVITY]
     found, drawn = segment(made) == code, case.masks == code
-    overlap = [measures.dice(a, b) for a, b in zip(found, drawn)]
     wrong = {
         who: error for who in np.unique(case.patients) if (error := _ef_error(case, who, found, drawn)) is not None
     }
     errors, who = np.array(list(wrong.values())), np.array(list(wrong))
-    return _named({"Dice": overlap}, case.patients) | (
+    return _named({"Dice": dice(found, drawn)}, case.patients) | (
         _named({"EF_error": np.abs(errors), "EF_bias": errors}, who) if len(who) else {}
     )
 
@@ -221,9 +222,10 @@ def _ef_error(case, who, found, drawn):
     if not all(map(len, at)):
         return None
     diastole, systole = (int(rows[0]) for rows in at)
-    return measures.ejection_fraction(found[diastole], found[systole]) - measures.ejection_fraction(
-        drawn[diastole], drawn[systole]
+    by_network, by_hand = (
+        ejection_fraction(*(measures.area_length(region[i]) for i in (diastole, systole))) for region in (found, drawn)
     )
+    return by_network - by_hand
 
 
 def _good(case, encoder):

@@ -80,23 +80,11 @@ def _gradient(picture):
     return np.hypot(cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1))
 
 
-def dice(one, other):
-    """2 |A and B| / (|A| + |B|) of two regions; NaN where both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else float("nan")
-
-
-def volume(region):
-    """Volume by area and length, 8 A^2 / (3 pi L), in pixels cubed; L is the longest extent along the principal axis."""
+def area_length(region):
+    """Volume of a ventricle whose atrium is not known, 8 A^2 / (3 pi L) in pixels cubed; L along the principal axis."""
     y, x = np.nonzero(region)
     if len(x) < LEAST // 4:
         return float("nan")
     points = np.stack([x - x.mean(), y - y.mean()]).astype(float)
     axis = np.linalg.eigh(points @ points.T)[1][:, -1]
     return 8 * len(x) ** 2 / (3 * np.pi * (np.ptp(axis @ points) + 1))
-
-
-def ejection_fraction(diastole, systole):
-    """100 (1 - V_es / V_ed) in %, of two regions."""
-    full, empty = volume(diastole), volume(systole)
-    return 100 * (1 - empty / full)

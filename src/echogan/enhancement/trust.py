@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 
 from echogan.enhancement.lesions import RADIUS, TONES, planted, somewhere, survival
-from echogan.enhancement.measures import dice, ejection_fraction
+from echogan.enhancement.measures import area_length
+from echogan.metrics.segmentation import dice
+from echogan.metrics.volume import ejection_fraction
 
 BLUR = 0.7  # pixels: what a hidden message does not survive, and anatomy does
 PREVALENCES = (0.0, 0.5, 1.0)
@@ -110,11 +112,11 @@ def uncertainty(images, mask, enhance, others=()):
 def anatomy(images, better, segment, cavity, phases):
     """Dice of the ventricle found before and after, and how far ejection fractions move (points)."""
     before, after = (segment(pictures) == cavity for pictures in (images, better))
-    row = {"agreement": float(np.nanmean([dice(a, b) for a, b in zip(before, after)]))}
+    row = {"agreement": float(np.nanmean(dice(before, after)))}
     if len(phases):
-        moved = np.array(
-            [ejection_fraction(after[d], after[s]) - ejection_fraction(before[d], before[s]) for d, s in phases]
-        )
+        found = [[area_length(regions[i]) for i in pair] for regions in (before, after) for pair in phases]
+        of_before, of_after = np.split(np.array([ejection_fraction(*volumes) for volumes in found]), 2)
+        moved = of_after - of_before
         row |= {"EF_change": float(np.nanmean(moved)), "EF_change_abs": float(np.nanmean(np.abs(moved)))}
     return row
 

@@ -1,0 +1,34 @@
+"""The table of TEST rows."""
+
+import pandas as pd
+import pytest
+
+from echogan.report import held_out
+from echogan.report.runs import read_run
+from tests.report.conftest import write_run
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folders = [write_run(tmp_path, "wgan", name, seed=k, final=20) for k, name in enumerate(("gp", "r1", "lp"))]
+    for folder, kid in zip(folders[:2], (0.2, 0.1)):
+        path = folder / "metrics_csv/metrics.csv"
+        table = pd.read_csv(path)
+        row = table.iloc[[-1]].assign(split="TEST", KID=kid, KID_error=0.01, floor_KID=0.002, n_real=787, n_fake=787)
+        pd.concat([table, row]).to_csv(path, index=False)
+    return [read_run(folder) for folder in folders]
+
+
+def test_one_line_per_judged_run_best_first_and_the_floor_last(runs):
+    table = held_out.table(runs)
+    assert list(table.index) == ["r1", "gp", "real vs real"]
+    assert table.loc["r1", "KID"] == "0.1 ± 0.0196" and table.loc["real vs real", "KID"] == "0.002"
+
+
+def test_the_caption_names_split_counts_and_encoder(runs):
+    words = held_out.caption(runs)
+    assert "synthetic phantom, TEST, 787 generated against 787 real" in words and "Inception-2015" in words
+
+
+def test_without_test_rows_the_table_is_empty(runs):
+    assert held_out.table([runs[2]]).empty
