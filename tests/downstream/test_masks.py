@@ -46,8 +46,8 @@ def test_images_that_are_no_squares_are_refused(segmenter):
 def test_the_schema_is_in_the_header_and_another_one_is_refused(trained):
     run, frames = trained
     with safe_open(run.weights("best"), "pt") as file:
-        assert json.loads(file.metadata()["config"])["labels"] == LABELS
-    assert load_segmenter(run.weights("best"), labels=frames.labels).config.labels == LABELS
+        assert json.loads(file.metadata()["config"])["structures"] == LABELS
+    assert load_segmenter(run.weights("best"), labels=frames.labels).config.structures == LABELS
     with pytest.raises(BadInput, match=r"best.safetensors names 0 outside, .* but the masks have 0 background, 1 head"):
         load_segmenter(run.path, labels={"background": 0, "head": 1})
 

@@ -21,8 +21,10 @@ def train_segmenter(frames, name="unet", settings=AUTOMATIC, config=None, experi
     The run is `experiments/segmenter/<name>`; see `engine.fit`. config: a `Config`, by default one of the frames' labels.
     """
     config = config or Config(schema(frames))
-    if config.labels != schema(frames):
-        raise BadInput(f"the segmenter is to name {_told(config.labels)}, but the frames have {_told(frames.labels)}")
+    if config.structures != schema(frames):
+        raise BadInput(
+            f"the segmenter is to name {_told(config.structures)}, but the frames have {_told(frames.labels)}"
+        )
     return fit(unet, name, frames, settings, config, experiments, callback)
 
 
@@ -33,9 +35,9 @@ def load_segmenter(source, device="cpu", labels=None) -> Segmenter:
     """
     path = find_weights(source)
     model, _ = load_weights(path, device, unet)
-    if labels is not None and labels != model.config.labels:
+    if labels is not None and labels != model.config.structures:
         raise BadInput(
-            f"{path} names {_told(model.config.labels)}, but the masks have {_told(labels)}; train a segmenter on these frames"
+            f"{path} names {_told(model.config.structures)}, but the masks have {_told(labels)}; train one on these frames"
         )
     return model.requires_grad_(False)
 
@@ -59,7 +61,7 @@ def obtained(segmenter, images, requested, spacing=None):
 
     uint8 (N, H, W) both. One row per image: `Dice_<structure>` and `HD95_<structure>`, see `metrics.segmentation.compared`.
     """
-    return compared(segment(segmenter, images), requested, segmenter.config.labels, spacing)
+    return compared(segment(segmenter, images), requested, segmenter.config.structures, spacing)
 
 
 def schema(frames):

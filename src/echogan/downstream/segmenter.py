@@ -28,9 +28,9 @@ SHOWN = 12  # pictures of a sheet, each beside its mask and the one obtained
 
 @dataclass(frozen=True)
 class Config:
-    """One segmenter; `labels` is the schema of its data, name -> id, whose lowest id is what lies around everything."""
+    """One segmenter; `structures` is the schema of its data, name -> id, whose lowest id is what lies around everything."""
 
-    labels: dict
+    structures: dict
     augment: bool = True  # random affine maps of picture and mask
     width: int = 16
     levels: int = 4
@@ -121,8 +121,8 @@ class Segmenter(Architecture):
     def __init__(self, config):
         super().__init__()
         self.config = c = config
-        self.S = UNet(len(c.labels), c.width, c.levels, c.fold)
-        self.register_buffer("ids", torch.tensor(sorted(c.labels.values()), dtype=torch.uint8), persistent=False)
+        self.S = UNet(len(c.structures), c.width, c.levels, c.fold)
+        self.register_buffer("ids", torch.tensor(sorted(c.structures.values()), dtype=torch.uint8), persistent=False)
         self.optim = {"S": Optim(c.lr, (0.9, 0.99))}
         self.ema = Average(("S",), c.ema_kimg)
         self.phases = (Phase("S", "S", self.loss),)
@@ -185,7 +185,7 @@ class Gallery:
     def __init__(self, frames, config, inputs, device="cpu", seed=0, encoder=None):
         feed = plain_feed(frames.split("VAL"), config, inputs, device, seed)
         self.images, self.truth = (feed.columns[name].cpu().numpy() for name in ("image", "mask"))
-        self.labels = config.labels
+        self.labels = config.structures
 
     def look(self, model, kimg):
         """(sheet of picture, mask and obtained mask, {column: value} of metrics.csv) of a model at rest."""
