@@ -111,7 +111,14 @@ def test_a_collapse_stops_the_run_and_names_the_best_before(frames, tmp_path, mo
     with pytest.raises(BadInput, match=r"collapsed at 0.32 kimg.*best.safetensors is the best before"):
         train(frames, tmp_path)
     run = RunFolder.of("wgan", "t", tmp_path)
-    assert checkpoint.load_weights(run.weights("best"))[1]["kimg"] == pytest.approx(0.192)
+    assert checkpoint.load_weights(run.weights("best"))[1]["kimg"] == pytest.approx(0.128)
+
+
+def test_the_untrained_network_is_the_best_of_nothing(frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "READ_ROWS", 1)
+    monkeypatch.setattr(gallery, "Reading", scripted([1.0, *[9.0] * 20]))
+    run = train(frames, tmp_path)
+    assert float(checkpoint.load_weights(run.weights("best"))[1]["kimg"]) > 0
 
 
 def test_what_chooses_the_best_stays_as_the_run_began(frames, tmp_path, monkeypatch):

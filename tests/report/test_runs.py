@@ -28,6 +28,15 @@ def test_values_are_those_of_the_file_to_the_last_digit(run_folder):
         np.testing.assert_array_equal(run.curve(name).value, raw[name])
 
 
+def test_the_untrained_network_is_never_the_best(run_folder):
+    table = pd.read_csv(metrics_csv(run_folder))
+    table.loc[table["kimg"] == 0, ["FID", "SWD"]] = 0.0
+    table.to_csv(metrics_csv(run_folder), index=False)
+    curve = read_run(run_folder).curve("FID")
+    assert curve.best()["kimg"] > 0 and curve.best()["FID"] == table.loc[table["kimg"] > 0, "FID"].min()
+    assert curve.best(until=0)["kimg"] == 0
+
+
 def test_unknown_columns_are_kept(run_folder):
     table = pd.read_csv(metrics_csv(run_folder)).assign(Vendi=7.25)
     table.to_csv(metrics_csv(run_folder), index=False)

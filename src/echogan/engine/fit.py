@@ -191,13 +191,15 @@ class Run:
     def _readings(self, column):
         """What training read in the present stage; rows that `echogan evaluate --keep` added choose nothing.
 
-        What reconstructs best need not generate at all: stages are not compared.
+        What reconstructs best need not generate at all: stages are not compared. The untrained network counts as long as
+        there is no other reading: beside a run that went astray it may look good, and is not what one wants to sample from.
         """
         own = [row.get("variety") not in (None, "") for row in self.metrics.rows]
         stages = [row.get("stage") or "generate" for row in self.metrics.rows]
         now = self.model.makes(self.engine.clock.kimg)
         kept = [read and stage == now for read, stage in zip(own, stages)]
-        return [value for value, keep in zip(self.metrics.numbers(column), kept) if keep]
+        trained = [keep and kimg > 0 for keep, kimg in zip(kept, self.metrics.numbers("kimg"))]
+        return [value for value, keep in zip(self.metrics.numbers(column), trained if any(trained) else kept) if keep]
 
     def _kept(self):
         return (

@@ -53,8 +53,12 @@ class Curve:
         return float(column.iloc[-1]) if len(column) else np.nan
 
     def best(self, until=np.inf):
-        """The row of the best reading up to `until` kimg, None where nothing can be called best."""
+        """The row of the best reading up to `until` kimg, None where nothing can be called best.
+
+        The untrained network, at 0 kimg, is never the best of a run that has further readings.
+        """
         rows = self.rows[self.rows["kimg"] <= until]
+        rows = rows[rows["kimg"] > 0] if (rows["kimg"] > 0).any() else rows
         place = best(rows[self.metric.name], self.goal, self.floor) if len(rows) else None
         return None if place is None else rows.iloc[place]
 
