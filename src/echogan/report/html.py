@@ -11,7 +11,7 @@ import numpy as np
 
 from echogan.errors import BadInput
 from echogan.files import write_text
-from echogan.report import across, codes, heatmap, lines, losses, progress, radar, seeds, style
+from echogan.report import across, codes, heatmap, held_out, lines, losses, progress, radar, seeds, style
 from echogan.report.draw import TOGETHER, Drawn
 from echogan.report.metrics import ARROWS, METRICS, leading, written
 from echogan.report.run import together
@@ -56,6 +56,7 @@ def run_page(run):
         _figures(pictures),
         "<h2>Metrics</h2>",
         _metrics(run),
+        _on_test([run]),
         "<h2>How it was made</h2>",
         _cards(run),
     ]
@@ -78,7 +79,7 @@ def study_page(runs):
             pictures += [("map", partial(heatmap.figure, group)), ("plot", partial(radar.figure, group))]
         if seeds.repeated(everyone) and measured:
             pictures.append(("plot", partial(seeds.figure, everyone, leading([run.measured for run in group]))))
-        body += [f"<h2>{escape(group[0].family)}</h2>", _ranking(everyone), _figures(pictures)]
+        body += [f"<h2>{escape(group[0].family)}</h2>", _ranking(everyone), _on_test(everyone), _figures(pictures)]
     return page(title, body)
 
 
@@ -172,6 +173,16 @@ def _metrics(run):
         rows.append((name, *best, written(last[metric.name]), written(curve.floor), n, str(last.get("split", "–"))))
     head = ("metric", "best", "at kimg", "last", "real vs real", "n real / generated", "split")
     return table(head, rows, numbers=5) if rows else '<p class="lead">No reading yet.</p>'
+
+
+def _on_test(runs):
+    """The readings on TEST, "" where there are none."""
+    found = held_out.table(runs)
+    if found.empty:
+        return ""
+    rows = [(name, *cells) for name, cells in zip(found.index, found.to_numpy().tolist())]
+    whole = table(("on TEST", *found.columns), rows, numbers=len(found.columns))
+    return f'{whole}<p class="lead">{escape(held_out.caption(runs))}</p>'
 
 
 def _ranking(runs):

@@ -18,7 +18,7 @@ ARCHITECTURES = {
     "cyclegan": "CycleGAN",
     "spade": "SPADE",
 }
-CHOOSES = ("VAL", "TRAIN", "TEST")  # whose readings make a curve: VAL chooses, TEST reports once
+CHOOSES = ("VAL", "TRAIN")  # whose readings make a curve; TEST reports once, in a table of its own (`held_out`)
 STAGES = ("generate", "translate")  # images from noise; images made of images, such as reconstructions
 PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
 COUNTS = "_updates"  # ends the columns of losses.csv that count updates, e.g. G_updates
@@ -119,14 +119,20 @@ class Run:
 
     @property
     def measured(self):
-        """Names of the metrics this run has at least one reading of, in the order of the metrics table."""
-        return [name for name in METRICS if name in self.metrics and self.metrics[name].notna().any()]
+        """Names of the metrics this run has at least one reading of in training, in the order of the metrics table."""
+        rows = self.readings
+        return [name for name in METRICS if name in rows and rows[name].notna().any()]
+
+    @property
+    def readings(self):
+        """The rows of metrics.csv but those of TEST."""
+        return self.metrics[self.metrics["split"] != "TEST"] if "split" in self.metrics else self.metrics
 
     def curve(self, name):
         """The `Curve` of one metric, or None where this run never measured it."""
         if name not in self.measured:
             return None
-        metric, rows, paired = METRICS[name], self.metrics, ""
+        metric, rows, paired = METRICS[name], self.readings, ""
         stages = STAGES[::-1] if metric.of == "pairs" else STAGES  # where there is a true image, alike means most
         rows = _one(_one(rows, "stage", name, stages), "split", name, CHOOSES)
         if metric.of == "pairs":
