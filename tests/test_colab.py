@@ -188,7 +188,13 @@ def overrides(source, tiny):  # noqa: F811
     return tiny if source in TRAINING else "patients = 3"
 
 
-@every_twin
+def fast_for(*names):
+    """Every twin; those of other names in the slow tier."""
+    marks = {source: () if source.stem in names else pytest.mark.slow for source in SOURCES}
+    return pytest.mark.parametrize("source", [pytest.param(s, marks=marks[s], id=s.stem) for s in SOURCES])
+
+
+@fast_for("WGAN", "Extract_Frames")
 def test_it_runs_in_an_empty_folder_without_the_package(source, tiny, tmp_path):  # noqa: F811
     (tmp_path / "runner.py").write_text(RUNNER)
     (tmp_path / "empty").mkdir()

@@ -6,12 +6,13 @@ import pytest
 from echogan.report import held_out
 from echogan.report.html import run_page
 from echogan.report.runs import read_run
-from tests.report.conftest import write_run
+from tests.report.conftest import slim, write_run
 
 
 @pytest.fixture
 def runs(tmp_path):
     folders = [write_run(tmp_path, "wgan", name, seed=k, final=20) for k, name in enumerate(("gp", "r1", "lp"))]
+    folders = [slim(folder, ("KID",)) for folder in folders]
     for folder, kid in zip(folders[:2], (0.2, 0.1)):
         path = folder / "metrics_csv/metrics.csv"
         table = pd.read_csv(path)
