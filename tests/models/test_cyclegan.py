@@ -236,6 +236,12 @@ def test_a_segmenter_that_is_asked_for_must_come(domains, tmp_path):
     assert float(next(csv.DictReader(run.losses.open(newline="")))["segmentation"]) >= 0
 
 
+def test_a_segmenter_that_nothing_weighs_is_refused(domains, tmp_path):
+    with pytest.raises(BadInput, match="leave the segmenter out"):
+        fit("cyclegan", "t", domains, Settings(kimg=0.008, device="cpu"), PLAIN, tmp_path, guests=(stand_in,))
+    assert not list(tmp_path.rglob("config.json"))
+
+
 def test_classes_are_numbered_over_both_domains(domains):
     config = replace(PLAIN, condition="domain", classes=2, task=1.0)
     rows = feed_of(domains.split("TRAIN"), config, ("A", "B", "label"), "cpu", 0).batch(0, 8)

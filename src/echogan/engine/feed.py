@@ -110,7 +110,7 @@ def feed_of(frames, config, inputs, device, seed):
     image (B, 1, H, W) in [-1, 1]; label int64 (B,), class of the config's `condition`; mask uint8 (B, H, W), label ids;
     edge uint8 (B, H, W), 255 on Canny edges; or A and B, images of the two domains.
     """
-    if hasattr(config, "labels"):
+    if "mask" in inputs and hasattr(config, "labels"):
         check_present(frames)
     if "A" not in inputs:
         return plain_feed(frames, config, inputs, device, seed)

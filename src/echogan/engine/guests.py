@@ -14,7 +14,12 @@ def invited(config, device, given=()):
     Without LPIPS's weights the run trains without it, and its config says so: `perceptual` is 0. A segmenter, weighed by
     `config.segmentation`, must be given.
     """
-    if getattr(config, "segmentation", 0) and not given:
+    weighed = getattr(config, "segmentation", 0)
+    if given and not weighed:
+        raise BadInput(
+            "this config weighs nothing that a segmenter says; leave the segmenter out, or --set segmentation=1"
+        )
+    if weighed and not given:
         raise BadInput(
             "this config weighs what a segmenter says: hand one in as a guest (`echogan train --segmenter RUN`), or "
             "--set segmentation=0"

@@ -1,4 +1,4 @@
-"""What TEST says: one row per run, read once, each number with its 95 % interval and beside what real images reach."""
+"""What TEST says: one row per run, its latest, each number with its 95 % interval and beside what real images reach."""
 
 import numpy as np
 import pandas as pd
