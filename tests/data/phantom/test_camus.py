@@ -28,6 +28,7 @@ from echogan.data.phantom.phantom import Phantom
 from echogan.data.phantom.scan import sample_scan
 from echogan.data.phantom.study import splits
 from echogan.errors import BadInput
+from echogan.metrics.segmentation import faults
 
 PATIENTS, SEED = 3, 4
 
@@ -113,6 +114,16 @@ def test_masks_are_exact():
         for frame, scale in ((sector, 1.0), (squeezed(sector, 256), 256**2 / sector.width / sector.height)):
             counted = np.count_nonzero(phantom.labels(phantom.at(time), frame) == 1)
             assert counted == pytest.approx(area * scale, rel=0.004)
+
+
+def test_the_wall_is_a_horseshoe():
+    """One piece that leaves the mitral valve open: no myocardium between the ventricle and the atrium."""
+    for seed in range(6):
+        phantom = Phantom(sample_patient(seed), sample_scan(seed, 0.9), HALF_ANGLE)
+        sector = squeezed(camus_sector(phantom.heart.depth), 128)
+        for time in (0.0, phantom.end_systole):
+            mask = phantom.labels(phantom.at(time), sector)
+            assert faults(mask, {"ventricle": 1, "wall": 2, "atrium": 3}) == []
 
 
 def test_two_planes_of_one_ventricle(recorded):

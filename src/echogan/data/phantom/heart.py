@@ -183,8 +183,8 @@ class Heart:
 
 
 def outline(curves, name):
-    """The closed polygon of a chamber: an atrium ends at its valve."""
-    valve = {"la": "mv", "ra": "tv"}.get(name)
+    """The closed polygon of a chamber: an atrium ends at its valve, and so does the wall, which leaves the valve open."""
+    valve = {"la": "mv", "ra": "tv", "epi": "mv"}.get(name)
     return curves[name] if valve is None else np.concatenate([curves[name], curves[valve][::-1]])
 
 
