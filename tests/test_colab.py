@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -29,6 +30,12 @@ SOURCES = generator.sources()
 every_twin = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 
+@cache
+def built(source):
+    """What the generator makes of a source now."""
+    return generator.build(source)
+
+
 def twin(source):
     return ROOT / "colab" / source.name
 
@@ -38,7 +45,7 @@ def twin(source):
 
 @every_twin
 def test_the_committed_notebook_is_fresh(source):
-    assert twin(source).read_text(encoding="utf-8") == generator.build(source), "run `make colab`"
+    assert twin(source).read_text(encoding="utf-8") == built(source), "run `make colab`"
 
 
 def test_nothing_else_poses_as_generated():
@@ -132,8 +139,9 @@ def test_the_install_cell_leaves_colabs_torch_alone(source):
 
 @every_twin
 def test_modules_are_forms_that_write_exactly_the_package(source):
-    built = nbformat.reads(generator.build(source), as_version=4)
-    cells = [cell for cell in built.cells if cell.source.startswith("%%writefile ")]
+    cells = [
+        cell for cell in nbformat.reads(built(source), as_version=4).cells if cell.source.startswith("%%writefile ")
+    ]
     assert cells
     for cell in cells:
         head, *lines = cell.source.split("\n")

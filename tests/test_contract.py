@@ -1,7 +1,12 @@
-"""One contract judges every architecture: what it finds in models/ it tests."""
+"""One contract judges every architecture: what it finds in models/ it tests.
 
+What costs little is asked of every config. What needs training is asked of one config of each `structure`, and of the others
+in the slow tier.
+"""
+
+import copy
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from math import inf
 
 import pytest
@@ -15,6 +20,8 @@ from echogan.errors import BadInput
 from tests.conftest import feed_for
 
 TICKS = 6
+MOST_TICKS = 200  # until every phase has run: a warm-up lasts 100 of the critic
+DEPTHS = ("steps", "grid")  # numbers that say how many layers there are
 EVERY = [(arch, name) for arch in models.names() for name in models.load(arch).CONFIGS]
 
 
@@ -56,7 +63,7 @@ def trained(config, arch, ticks=TICKS, seed=0, engine=None):
     return engine
 
 
-def tensors(engine):
+def tensors(state):
     """Every tensor of a resume state, flat, with its path."""
     found = {}
 
@@ -72,7 +79,7 @@ def tensors(engine):
         else:
             found[path] = torch.as_tensor(value) if isinstance(value, (int, float, bool)) else value
 
-    walk("", engine.state())
+    walk("", state)
     return found
 
 
@@ -111,47 +118,101 @@ def test_small_and_tiny_are_smaller(arch, name):
     assert count[0] < count[1]
 
 
-@pytest.mark.parametrize("arch, name", EVERY)
-def test_every_trainable_parameter_receives_a_gradient_and_moves(arch, name):
-    config = tiny(arch, name)
-    torch.manual_seed(0)
-    engine = Engine(models.load(arch).build(config))
-    first = {n: p.detach().clone() for n, p in engine.model.named_parameters()}
-    ticks = TICKS
-    while ticks <= 128 and any(engine.clock.count.get(p.name, 0) == 0 for p in engine.phases.values()):
-        trained(config, arch, ticks, engine=engine)
-        ticks *= 2
-    assert [p.name for p in engine.phases.values() if engine.clock.count.get(p.name, 0) == 0] == []
-    still = [n for n, p in engine.model.named_parameters() if torch.equal(first[n], p)]
-    assert still == []
+def structure(arch, name):
+    """What a config is but for its numbers: its words and switches, and which numbers are 0, which turns a term off."""
+    settings = {key: value for key, value in asdict(tiny(arch, name)).items() if key not in ("unknown", "published")}
+    return arch, *(v if key in DEPTHS or isinstance(v, str) else bool(v) for key, v in settings.items())
 
 
-@pytest.mark.parametrize("arch, name", EVERY)
-def test_two_seeded_runs_are_equal_to_the_bit(arch, name):
-    config = tiny(arch, name)
-    a, b = trained(config, arch), trained(config, arch)
-    assert same(tensors(a), tensors(b)) == []
-    assert a.read() == b.read()
+def parts(arch, name):
+    """What a config builds, and how that is trained."""
+    model = models.load(arch).build(tiny(arch, name))
+    phases = [(p.loss.__name__, p.after and p.after.__name__, replace(p, loss=None, after=None)) for p in model.phases]
+    kinds = {child: optim.kind for child, optim in model.optim.items()}
+    return set(model.state_dict()), phases, kinds, model.inputs, model.guests, model.ema and model.ema.of
 
 
-@pytest.mark.parametrize("arch, name", EVERY)
-def test_resumed_equals_unbroken(arch, name, tmp_path):
-    config = tiny(arch, name)
-    unbroken = trained(config, arch, 2 * TICKS)
-    half = trained(config, arch, TICKS)
-    torch.save(half.state(), tmp_path / "state.pt")
-    torch.manual_seed(99)  # other first weights and other draws in between must not matter
-    resumed = Engine(models.load(arch).build(config), Numerics(0))
+@pytest.mark.parametrize("arch", models.names())
+def test_configs_of_one_structure_have_the_same_parts(arch):
+    first = {}
+    for name in models.load(arch).CONFIGS:
+        like = first.setdefault(structure(arch, name), name)
+        assert parts(arch, name) == parts(arch, like), f"{name} is built otherwise than {like}"
+
+
+def one_of_each_structure():
+    """Every config; those whose structure came before are marked slow."""
+    seen = set()
+    for arch, name in EVERY:
+        kind = structure(arch, name)
+        yield pytest.param((arch, name), id=f"{arch}-{name}", marks=pytest.mark.slow if kind in seen else ())
+        seen.add(kind)
+
+
+STRUCTURES = list(one_of_each_structure())
+
+
+class Twins:
+    """One config trained twice from one seed, the second for longer; `half`, `whole`: its states, `readings`: of both."""
+
+    def __init__(self, arch, name):
+        self.arch, self.name, self.config = arch, name, tiny(arch, name)
+        self.first = dict(self.build().named_parameters())
+        self.one, self.two = trained(self.config, arch), trained(self.config, arch)
+        self.half, self.readings = copy.deepcopy(self.two.state()), (self.one.read(), self.two.read())
+        self.whole = copy.deepcopy(trained(self.config, arch, engine=self.two).state())
+
+    def build(self, seed=0):
+        torch.manual_seed(seed)
+        return models.load(self.arch).build(self.config)
+
+
+@pytest.fixture(scope="module", params=STRUCTURES)
+def twins(request):
+    """Trained once for all tests of a config: none of them may train `one` on."""
+    return Twins(*request.param)
+
+
+def test_two_seeded_runs_are_equal_to_the_bit(twins):
+    assert same(tensors(twins.one.state()), tensors(twins.half)) == []
+    assert twins.readings[0] == twins.readings[1]
+
+
+def test_resumed_equals_unbroken(twins, tmp_path):
+    torch.save(twins.half, tmp_path / "state.pt")
+    resumed = Engine(twins.build(seed=99), Numerics(0))  # other first weights and draws in between must not matter
     resumed.restore(torch.load(tmp_path / "state.pt", weights_only=True))
-    trained(config, arch, TICKS, engine=resumed)
-    assert same(tensors(unbroken), tensors(resumed)) == []
+    trained(twins.config, twins.arch, engine=resumed)
+    assert same(tensors(twins.whole), tensors(resumed.state())) == []
 
 
-@pytest.mark.parametrize("arch, name", EVERY)
-def test_losses_see_every_row_equally(arch, name):
+def test_exported_weights_give_the_same_images(twins, tmp_path):
+    origin = {"arch": twins.arch, "name": twins.name, "kimg": "1", "data": "test blobs"}
+    with twins.one.averaged() as model:
+        export(tmp_path / "w.safetensors", model, origin)
+        expected = shows(model)
+    again, header = load_weights(tmp_path / "w.safetensors")
+    assert torch.equal(shows(again), expected)
+    assert header["config"] == asdict(twins.config) and header["data"] == "test blobs"
+
+
+def test_every_trainable_parameter_receives_a_gradient_and_moves(twins):
+    engine = twins.two
+    while idle(engine) and engine.clock.tick < MOST_TICKS:
+        trained(twins.config, twins.arch, 1, engine=engine)
+    assert idle(engine) == []
+    assert [n for n, p in engine.model.named_parameters() if torch.equal(twins.first[n], p)] == []
+
+
+def idle(engine):
+    """Phases that have not run yet."""
+    return [name for name in engine.phases if engine.clock.count.get(name, 0) == 0]
+
+
+@pytest.mark.parametrize("arch_name", STRUCTURES)
+def test_losses_see_every_row_equally(arch_name):
     """A loss is a mean over its rows, so two micro-batches give the gradient of one batch (batch norm aside)."""
-    config = tiny(arch, name)
-    model = models.load(arch).build(config)
+    model = models.load(arch_name[0]).build(tiny(*arch_name))
     model.eval()  # batch statistics and power iterations change from one forward to the next; the running ones do not
     engine = Engine(model.double())
     rows = feed_for(model).batch(0, 8)
@@ -224,25 +285,12 @@ def test_the_pictures_beside_a_translation_are_pictures(arch, name):
         assert pictures and all(p.shape == (6, 1, 32, 32) and p.min() >= -1 and p.max() <= 1 for p in pictures)
 
 
-@pytest.mark.parametrize("arch, name", EVERY)
-def test_exported_weights_give_the_same_images(arch, name, tmp_path):
-    engine = trained(tiny(arch, name), arch)
-    origin = {"arch": arch, "name": name, "kimg": "1", "data": "test blobs"}
-    with engine.averaged() as model:
-        export(tmp_path / "w.safetensors", model, origin)
-        expected = shows(model)
-    again, header = load_weights(tmp_path / "w.safetensors")
-    assert torch.equal(shows(again), expected)
-    assert header["config"] == asdict(engine.model.config) and header["data"] == "test blobs"
-
-
-@pytest.mark.parametrize("arch, name", EVERY)
-def test_no_loss_names_a_device(arch, name):
+@pytest.mark.parametrize("arch_name", STRUCTURES)
+def test_no_loss_names_a_device(arch_name):
     """On the meta device a bare torch.arange(...) in a loss meets a tensor of another device and raises."""
-    config = tiny(arch, name)
-    model = models.load(arch).build(config).to("meta")
-    rows = {name: x.to("meta") for name, x in feed_for(model).batch(0, config.batch).items()}
+    model = models.load(arch_name[0]).build(tiny(*arch_name)).to("meta")
+    rows = {name: x.to("meta") for name, x in feed_for(model).batch(0, model.config.batch).items()}
     for phase in model.phases:
-        loss, stats = phase.loss(Batch(rows, config.batch, rng=torch.Generator()))
+        loss, stats = phase.loss(Batch(rows, model.config.batch, rng=torch.Generator()))
         assert (loss is None) == (phase.trains is None)
         assert all(getattr(value, "of", value).device.type == "meta" for value in stats.values())

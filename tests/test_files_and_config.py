@@ -1,10 +1,13 @@
+import os
 from dataclasses import dataclass
+from functools import partialmethod
+from pathlib import Path
 
 import pytest
 
 from echogan.config import RunFolder, changed, differences
 from echogan.errors import BadInput, nearest
-from echogan.files import atomic, atomic_folder, read_json, write_json
+from echogan.files import atomic, atomic_folder, read_json, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,26 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert read_json(path) == {"n": 1} and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_flushed_to_disk_is_open_for_writing(tmp_path, monkeypatch):
+    """Windows flushes no other file; writing nothing to one that is open for reading alone fails everywhere."""
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(os.write(number, b"")))
+    write_text(tmp_path / "a.txt", "whole")
+    assert flushed == [0] and (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_text_has_the_same_bytes_on_every_system(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.linesep", "\r\n")
+    monkeypatch.setattr(Path, "write_text", partialmethod(_as_windows, Path.write_text))
+    write_text(tmp_path / "a.csv", "kimg\n1\n")
+    assert (tmp_path / "a.csv").read_bytes() == b"kimg\n1\n"
+
+
+def _as_windows(path, write, text, encoding=None, newline=None):
+    """`Path.write_text` where a line ends in two characters unless it is told otherwise."""
+    return write(path, text, encoding=encoding, newline="\r\n" if newline is None else newline)
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):

@@ -194,7 +194,7 @@ def run_in_this_process(path, overrides, until="What to try next"):
 
 
 @every_training_notebook
-def test_runs_from_top_to_bottom(path, tiny, monkeypatch, capsys):
+def test_runs_from_top_to_bottom_and_run_again_goes_on_instead_of_beginning_anew(path, tiny, monkeypatch, capsys):
     shown = []
     monkeypatch.setattr(display_module, "display", lambda page, display_id=None: shown.append(page))
     space = run_in_this_process(path, tiny)
@@ -207,13 +207,9 @@ def test_runs_from_top_to_bottom(path, tiny, monkeypatch, capsys):
     assert "held-out patients (test blobs)" in capsys.readouterr().out
     assert (space["run"].path / "metrics_csv" / "metrics.csv").is_file()
 
-
-@every_training_notebook
-def test_running_it_again_goes_on_instead_of_beginning_anew(path, tiny):
-    first = run_in_this_process(path, tiny, until="Curves")
-    rows = first["run"].losses.read_text()
+    rows = space["run"].losses.read_text()
     again = run_in_this_process(path, tiny.replace("1.0,", "1.2,"), until="Curves")
-    assert again["run"] == first["run"]
+    assert again["run"] == space["run"]
     assert again["run"].losses.read_text().startswith(rows) and len(again["run"].losses.read_text()) > len(rows)
 
 

@@ -106,7 +106,7 @@ def test_classes_of_one_condition(labelled):
 def test_bins_of_the_ejection_fraction_and_their_borders(labelled):
     names, codes = labelled.classes("ef")
     assert names == ("reduced", "mildly reduced", "normal")
-    assert codes[::16].tolist() == [0, 1, 1, 2]  # 35, 40, 49.9, 50 %
+    assert codes[::16].tolist() == [0, 0, 1, 2]  # 35, 40, 49.9, 50 %: "<= 40" and ">= 50" in the guideline's table 3
 
 
 def test_joined_conditions_are_the_pairs_that_occur(labelled):
@@ -116,7 +116,7 @@ def test_joined_conditions_are_the_pairs_that_occur(labelled):
         phase, ef = name.split("+")
         rows = labelled.index[codes == code]
         assert (rows["phase"] == phase).all() and len(rows)
-        assert rows["EF"].between(*{"reduced": (0, 39.9), "mildly reduced": (40, 49.9), "normal": (50, 99)}[ef]).all()
+        assert rows["EF"].between(*{"reduced": (0, 40), "mildly reduced": (40.1, 49.9), "normal": (50, 99)}[ef]).all()
 
 
 def test_another_split_is_numbered_like_the_training_frames(labelled):

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -9,11 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from echogan import models
-from echogan.config import Settings
+from echogan.config import RunFolder, Settings
 from echogan.engine import fit as module
 from echogan.engine.fit import fit, is_moment
 from echogan.engine.loop import Engine
 from echogan.errors import BadInput
+from tests.conftest import framed
 
 CONFIG = models.config_of("wgan", "demo").tiny()
 SETTINGS = Settings(kimg=0.64, seed=5, device="cpu", row_kimg=0.064)
@@ -39,6 +41,21 @@ def left_behind(run):
     pictures = {p.name: cv2.imread(str(p), -1).tobytes() for p in run.samples.glob("*.png")}
     weights = {p.name: tensors(p) for p in run.checkpoints.glob("*.safetensors")}
     return rows(run.losses), rows(run.metrics), pictures, weights
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing disturbed, judged as the others: without weights of an encoder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ECHOGAN_WEIGHTS", raising=False)
+        return train(framed(), tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def again(whole, tmp_path):
+    """A copy of it in `tmp_path`, to be spoilt."""
+    shutil.copytree(whole.path, tmp_path / "wgan" / "t")
+    return RunFolder.of("wgan", "t", tmp_path)
 
 
 class Killed(Exception):
@@ -77,25 +94,23 @@ def test_a_run_leaves_what_it_promises(frames, tmp_path):
     assert list(tmp_path.rglob("*partial*")) == []
 
 
-def test_equal_seeds_give_equal_rows_pixels_and_weights_and_others_do_not(frames, tmp_path):
-    a, b = (left_behind(train(frames, tmp_path / x)) for x in "ab")
-    assert a == b
+def test_equal_seeds_give_equal_rows_pixels_and_weights_and_others_do_not(frames, tmp_path, whole):
+    a = left_behind(whole)
+    assert left_behind(train(frames, tmp_path / "b")) == a
     other = left_behind(train(frames, tmp_path / "c", replace(SETTINGS, seed=6)))
     assert other[0] != a[0] and other[2] != a[2]
 
 
 @pytest.mark.parametrize("tick", [0, 3, 17, 33])
-def test_killed_and_continued_equals_unbroken(frames, tmp_path, monkeypatch, tick):
-    whole = left_behind(train(frames, tmp_path / "whole"))
+def test_killed_and_continued_equals_unbroken(frames, tmp_path, monkeypatch, whole, tick):
     monkeypatch.setattr(module, "SAVE_SECONDS", -1 if tick != 33 else 1e9)  # the last case dies before any checkpoint
     with monkeypatch.context() as patch, pytest.raises(Killed):
         dies_at(tick, patch)
         train(frames, tmp_path / "killed")
-    assert left_behind(train(frames, tmp_path / "killed")) == whole
+    assert left_behind(train(frames, tmp_path / "killed")) == left_behind(whole)
 
 
-def test_killed_while_writing_keeps_the_checkpoint_before(frames, tmp_path, monkeypatch):
-    whole = left_behind(train(frames, tmp_path / "whole"))
+def test_killed_while_writing_keeps_the_checkpoint_before(frames, tmp_path, monkeypatch, whole):
     monkeypatch.setattr(module, "SAVE_SECONDS", -1)
     save, count = torch.save, []
 
@@ -113,21 +128,19 @@ def test_killed_while_writing_keeps_the_checkpoint_before(frames, tmp_path, monk
         patch.setattr(torch, "save", full_disk)
         train(frames, tmp_path / "killed")
     assert list(tmp_path.rglob("*partial*")) == []
-    assert left_behind(train(frames, tmp_path / "killed")) == whole
+    assert left_behind(train(frames, tmp_path / "killed")) == left_behind(whole)
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one(frames, tmp_path):
-    whole = train(frames, tmp_path / "whole", replace(SETTINGS, kimg=0.96))
-    train(frames, tmp_path / "grown")
-    grown = train(frames, tmp_path / "grown", replace(SETTINGS, kimg=0.96))
-    assert rows(grown.losses) == rows(whole.losses)
-    assert tensors(grown.weights("last")) == tensors(whole.weights("last"))
+def test_a_longer_run_goes_on_from_a_shorter_one(frames, tmp_path, again):
+    long = train(frames, tmp_path / "long", replace(SETTINGS, kimg=0.96))
+    grown = train(frames, tmp_path, replace(SETTINGS, kimg=0.96))
+    assert grown.path == again.path and rows(grown.losses) == rows(long.losses)
+    assert tensors(grown.weights("last")) == tensors(long.weights("last"))
     assert json.loads(grown.config.read_text())["settings"]["kimg"] == 0.96
 
 
-def test_a_finished_run_is_left_as_it_is(frames, tmp_path):
-    before = left_behind(train(frames, tmp_path))
-    assert left_behind(train(frames, tmp_path)) == before
+def test_a_finished_run_is_left_as_it_is(frames, tmp_path, again, whole):
+    assert left_behind(train(frames, tmp_path)) == left_behind(whole)
 
 
 @pytest.mark.parametrize(
@@ -138,16 +151,13 @@ def test_a_finished_run_is_left_as_it_is(frames, tmp_path):
         (replace(SETTINGS, accumulate=2), CONFIG, "accumulate: 1 -> 2"),
     ],
 )
-def test_another_setting_is_refused_by_name(frames, tmp_path, settings, config, named):
-    run = train(frames, tmp_path)
-    before = left_behind(run)
+def test_another_setting_is_refused_by_name(frames, tmp_path, again, whole, settings, config, named):
     with pytest.raises(BadInput, match=named):
         train(frames, tmp_path, settings, config)
-    assert left_behind(run) == before
+    assert left_behind(again) == left_behind(whole)
 
 
-def test_other_data_are_refused(frames, tmp_path):
-    train(frames, tmp_path)
+def test_other_data_are_refused(frames, tmp_path, again):
     frames.images[0] += 1
     with pytest.raises(BadInput, match="fingerprint"):
         train(frames, tmp_path)
@@ -167,9 +177,8 @@ def test_a_gpu_that_is_not_there_is_an_error(frames, tmp_path):
     assert not (tmp_path / "wgan").exists()
 
 
-def test_a_broken_checkpoint_is_named(frames, tmp_path):
-    run = train(frames, tmp_path)
-    run.last.write_bytes(b"not a checkpoint")
+def test_a_broken_checkpoint_is_named(frames, tmp_path, again):
+    again.last.write_bytes(b"not a checkpoint")
     with pytest.raises(BadInput, match=r"last.pt cannot be read"):
         train(frames, tmp_path)
 

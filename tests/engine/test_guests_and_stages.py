@@ -11,6 +11,7 @@ from echogan import models
 from echogan.config import Settings
 from echogan.engine import guests
 from echogan.engine.describe import resolved
+from echogan.engine.feed import feed_of
 from echogan.engine.fit import fit
 from echogan.engine.sampling import Wanted, find_weights, load_generator, write_samples
 from echogan.engine.source import fakes_of
@@ -64,6 +65,17 @@ def test_labels_are_counted_in_the_data(frames):
     config = models.config_of("pix2pix", "masks")
     labelled = replace(frames, masks=np.zeros_like(frames.images), labels={"none": 0, "cavity": 1, "wall": 5})
     assert resolved(config, labelled)[0].labels == 6 and resolved(config, frames)[0] == config
+
+
+def test_classes_are_numbered_as_training_sees_them_whatever_other_splits_hold(frames):
+    """Else a name in the header of the weights would stand for another class than it was trained as."""
+    config = models.config_of("stylegan2_ada", "phase").tiny()
+    frames.index["phase"] = ["other", "systole"] * 32
+    frames.index.loc[frames.index["split"] == "TEST", "phase"] = "diastole"
+    config, names = resolved(config, frames)
+    feed = feed_of(frames.split("TRAIN"), config, ("image", "label"), "cpu", 0)
+    shown = [names[code] for code in feed.columns["label"]]
+    assert shown == frames.split("TRAIN").index["phase"].tolist() and config.classes == len(names) == 2
 
 
 # ------------------------------------------------------------------------------------------------ stages

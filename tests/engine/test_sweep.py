@@ -136,6 +136,18 @@ def test_submitit_with_one_job_that_raises_and_one_that_is_killed(stored, tmp_pa
     assert bad.tries == 2
 
 
+@pytest.mark.parametrize("visible, seen", [(None, "1"), ("2,5", "5"), ("GPU-ab, GPU-cd", "GPU-cd")])
+def test_a_subprocess_sees_the_gpu_of_its_slot_among_those_that_are_visible(jobs, visible, seen, monkeypatch):
+    started = []
+    monkeypatch.setattr(module.subprocess, "Popen", lambda words, env, **more: started.append(env))
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    here(jobs[0], "cuda:1")
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in started] == [seen]
+
+
 @pytest.mark.slow
 def test_a_sweep_killed_and_started_again_ends_as_an_unbroken_one(stored, tmp_path):
     program = f"""

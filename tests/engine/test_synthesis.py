@@ -1,6 +1,7 @@
 """Masks to labelled studies: which masks, in which mix, with what known of them; what the readers make of the result."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,8 @@ def test_image_i_follows_from_seed_and_mask_alone(run):
     images, kept = filled(model, masks, seed=1)
     assert images.shape == kept.shape == (80, 32, 32) and images.dtype == kept.dtype == np.uint8
     assert np.array_equal(kept, masks) and np.array_equal(images, filled(model, masks, seed=1)[0])
+    model = load("spade").build(replace(model.config, noise=3)).eval()  # a row of an odd number of draws
+    assert np.array_equal(filled(model, masks[:5])[0], filled(model, masks[:9])[0][:5])
     many, _ = several(model, masks[:4], 3)
     assert many.shape == (3, 4, 32, 32) and not np.array_equal(many[0], many[1])
 

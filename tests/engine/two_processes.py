@@ -38,8 +38,16 @@ def without_dropout(model):
     return model
 
 
-if __name__ == "__main__":
+def main(out, names):
+    """Train each of `names`, ARCH/CONFIG, and save what came of them as `out`.RANK."""
+    usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.double)  # so that the order of a sum is not what the comparison sees
-    out, *names = sys.argv[1:]
-    with joined("cpu"):
-        torch.save({name: trained(*name.split("/")) for name in names}, f"{out}.{rank()}")
+    try:
+        with joined("cpu"):
+            torch.save({name: trained(*name.split("/")) for name in names}, f"{out}.{rank()}")
+    finally:
+        torch.set_default_dtype(usual)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -177,6 +177,7 @@ def test_what_cannot_be_enhanced_is_refused(x, words):
         ({"judge": "path"}, "did you mean 'patch'"),
         ({"steps": 6}, "multiple of 128 px"),
         ({"pool": 4}, "smaller than a batch"),
+        ({"hold": 20.0, "end": 20.0}, "held until 20 kimg cannot end at 20"),
     ],
 )
 def test_settings_that_nothing_can_be_built_of_are_named(changes, words):

@@ -38,8 +38,9 @@ OPTIONAL = (
     "spacing_mm",  # of a pixel, both ways
 )
 CONDITIONS = ("phase", "view", "ef", "quality", "domain")
-# Upper ends in %, after the ESC 2021 guideline's heart failure with reduced, mildly reduced and preserved function.
-EF_BINS = {"reduced": 40, "mildly reduced": 50, "normal": np.inf}
+# Where the next bin begins, in %, after the ESC 2021 guideline's heart failure with reduced (up to 40), mildly reduced and
+# preserved function (from 50 on), its table 3.
+EF_BINS = {"reduced": np.nextafter(40, 50), "mildly reduced": 50, "normal": np.inf}
 
 
 @dataclass

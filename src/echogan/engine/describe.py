@@ -16,13 +16,16 @@ MAY_CHANGE = ("kimg", "device", "row_kimg", "patience")
 
 
 def resolved(config, frames):
-    """`config` with what the data decide: how many labels their masks have, and classes its `condition`; the classes' names."""
+    """`config` with what the data decide: how many labels their masks have, and classes its `condition`; the classes' names.
+
+    Classes are those of TRAIN, numbered as the feed numbers them: of others nothing is learnt.
+    """
     if hasattr(config, "labels") and frames.labels:
         config = replace(config, labels=max(frames.labels.values()) + 1)
     condition = getattr(config, "condition", "")
     if not condition:
         return config, ()
-    names, _ = frames.classes(condition)
+    names, _ = frames.split("TRAIN").classes(condition)
     return replace(config, classes=len(names)), tuple(names)
 
 

@@ -124,7 +124,9 @@ def _held(run):
 
 
 def _last_line(path):
-    lines = [line.strip() for line in Path(path).read_text(errors="replace").splitlines() if line.strip()]
+    lines = [
+        line.strip() for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+    ]
     return lines[-1] if lines else ""
 
 
@@ -144,12 +146,18 @@ def here(job, slot):
     """A subprocess of this machine that sees its device alone."""
     environment = dict(os.environ)
     if slot.startswith("cuda:"):
-        environment["CUDA_VISIBLE_DEVICES"] = slot.removeprefix("cuda:")
+        environment["CUDA_VISIBLE_DEVICES"] = _visible(int(slot.removeprefix("cuda:")))
     log = _log(job)
     with open(log, "w", encoding="utf-8") as file:
         command = _command([*job.words, "--device", slot.split(":")[0]])
         process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
     return Local(process, log)
+
+
+def _visible(number):
+    """What CUDA calls the GPU that is `number` here, where only some of the machine's may be seen."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return seen.split(",")[number].strip() if seen else str(number)
 
 
 def cluster(folder, kind="slurm", **parameters):

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from echogan.config import seed_of
-from echogan.contract import BLOCK, Batch
+from echogan.contract import BLOCK, Head
 from echogan.data.frames import FrameSet
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import resized, sampled, to_grey
@@ -187,7 +187,8 @@ def filled(model, masks, seed=0, callback: Callable | None = None):
     for first in range(0, len(masks), BLOCK):
         part = torch.from_numpy(masks[first : first + BLOCK]).to(device)
         rng = torch.Generator().manual_seed(seed_of(seed, "synthesize", first))
-        batch = Batch({"mask": part, "image": part.new_zeros(len(part), 1, size, size).float()}, len(part), rng=rng)
+        known = {"mask": part, "image": torch.zeros(len(part), 1, size, size, device=device)}
+        batch = Head({"index": torch.arange(len(part), device=device), **known}, BLOCK, rng=rng)
         images.append(to_grey(model.translated(batch)).cpu().numpy())
         if callback:
             callback(min(first + BLOCK, len(masks)), len(masks))

@@ -49,6 +49,22 @@ class Translator(nn.Module):
         return seen[1:]
 
 
+class Pair(nn.Module):
+    """Two translators of one `shape` (the arguments of `Translator`): AB, and BA as the way `back`, else None.
+
+    `heads`, where `headed`: what vectors of the four layers of AB's encoder are compared by (Park 2020, section 3.1).
+    """
+
+    def __init__(self, shape, back=True, headed=False):
+        super().__init__()
+        width, *_ = shape
+        self.AB = Translator(*shape)
+        self.BA = Translator(*shape) if back else None
+        widths = [width, 2 * width, 4 * width, 4 * width] if headed else []
+        heads = (nn.Sequential(nn.Linear(n, 32), nn.ReLU(), nn.Linear(32, 32)) for n in widths)
+        self.heads = nn.ModuleList(heads)
+
+
 class Block(nn.Module):
     """Two convolutions beside a direct way (He 2016)."""
 

@@ -20,10 +20,9 @@ from torch.nn.functional import cross_entropy
 
 from echogan.contract import Architecture, Average, Optim, Phase, Rows
 from echogan.errors import BadInput, nearest
-from echogan.layers.dcgan import dcgan_init
 from echogan.layers.hull import sector_of
 from echogan.layers.judges import PatchJudge, UNetJudge, cutmix, sampled
-from echogan.layers.translation import Pool, Translator
+from echogan.layers.translation import Pair, Pool
 from echogan.losses import (
     absolute,
     contrastive,
@@ -127,6 +126,8 @@ def _checked(c):
             raise BadInput(f"{key} {getattr(c, key)!r} is unknown{nearest(getattr(c, key), known)}")
     if c.resolution % 2 ** (c.steps + 1):
         raise BadInput(f"a judge of {c.steps} strides needs a multiple of {2 ** (c.steps + 1)} px, not {c.resolution}")
+    if 0 < c.end <= c.hold:
+        raise BadInput(f"a rate held until {c.hold:g} kimg cannot end at {c.end:g}; use end=0 for one that never falls")
     if 0 < c.pool < c.batch:
         raise BadInput(f"a pool of {c.pool} is smaller than a batch of {c.batch}; use pool=0 for none")
     return c
@@ -144,19 +145,6 @@ class Views:
     same: dict  # of images that are of that domain already, as far as they are wanted
 
 
-class Pair(nn.Module):
-    """The generators: AB enhances, BA is the way back; `heads` are what PatchNCE compares vectors of AB's encoder by."""
-
-    def __init__(self, c):
-        super().__init__()
-        shape = c.width, c.blocks, c.up, c.residual
-        self.AB = Translator(*shape)
-        self.BA = Translator(*shape) if c.cycle else None
-        widths = [c.width, 2 * c.width, 4 * c.width, 4 * c.width] if c.nce else []
-        heads = (nn.Sequential(nn.Linear(n, 32), nn.ReLU(), nn.Linear(32, 32)) for n in widths)
-        self.heads = nn.ModuleList(heads).apply(dcgan_init)
-
-
 class CycleGAN(Architecture):
     """Generators `G`, judges `D`; `pool` remembers what was generated."""
 
@@ -168,7 +156,7 @@ class CycleGAN(Architecture):
         self.config = c = _checked(config)
         self.guests = tuple(guests)
         self.goals = ("A", "B") if c.cycle else ("B",)  # domains that are generated
-        self.G = Pair(c)
+        self.G = Pair((c.width, c.blocks, c.up, c.residual), back=bool(c.cycle), headed=bool(c.nce))
         self.D = nn.ModuleDict({n: JUDGES[c.judge](c.critic_width, c.steps, c.classes) for n in self.goals})
         self.pool = Pool(c.pool, c.batch, len(self.goals), c.resolution)
         self.inputs = ("A", "B", "label") if c.classes else ("A", "B")

@@ -11,6 +11,7 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
@@ -177,11 +178,16 @@ def save(figure, path):
 
 
 def _rendered(figure, dpi):
-    buffer = BytesIO()
+    """RGB picture of `figure`, as `savefig` draws it, but without its rehearsal and its PNG in between."""
+    usual = figure.dpi
     with rc_context(RC):
-        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+        figure.set_facecolor("white")
+        figure.set_dpi(dpi)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        figure.set_dpi(usual)
     figure.set_layout_engine("none")  # laid out once; a second rendering at fewer dots keeps every place
-    return Image.open(buffer).convert("RGB")
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def _quantised(image, colours, dpi):

@@ -3,7 +3,7 @@
 import pytest
 
 from echogan.errors import BadInput
-from echogan.preprocessing.pair import prepare_pair
+from echogan.preprocessing.prepare_pair import prepare_pair
 
 
 def test_the_phantom_is_made_once_and_has_both_domains_in_every_split():
