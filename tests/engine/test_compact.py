@@ -34,7 +34,7 @@ def test_halved_weights_take_half_the_bytes_and_make_the_same_pictures(tmp_path)
     assert half.stat().st_size < 0.7 * whole.stat().st_size  # a tiny model is half header
     (before, _), (after, header) = load_weights(whole), load_weights(half)
     before, after = generated(before, 100).int(), generated(after, 100).int()
-    assert before.float().std() > 10 and (before - after).abs().max() <= 1
+    assert before.float().std() > 5 and (before - after).abs().max() <= 1
     assert header["precision"] == "float16" and header["data"] == "test blobs" and len(header["made_of_sha256"]) == 64
 
 
