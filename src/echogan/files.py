@@ -20,7 +20,7 @@ def atomic(path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with open(temporary, "rb") as written:
+        with open(temporary, "rb+") as written:  # Windows flushes only what may be written to
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -56,7 +56,7 @@ def atomic_folder(path):
 def write_text(path, text):
     """Write `text` (UTF-8) to `path`, whole or not at all."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on every system
 
 
 def write_json(path, value):

@@ -124,7 +124,9 @@ def _held(run):
 
 
 def _last_line(path):
-    lines = [line.strip() for line in Path(path).read_text(errors="replace").splitlines() if line.strip()]
+    lines = [
+        line.strip() for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+    ]
     return lines[-1] if lines else ""
 
 
