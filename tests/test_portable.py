@@ -27,40 +27,58 @@ READ = {"launch.py": "/proc/cpuinfo"}  # inside a `try` that goes on without it
 FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\\]|[. ]$')  # in a file name on Windows
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
-every_file = pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.name)
-
 
 @functools.cache
-def nodes(path):
-    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+def nodes():
+    """(where it stands, node, source of its file) of everything in the package."""
+    sources = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.py"))}
+    return [
+        (f"{path.name}:{getattr(node, 'lineno', 0)}", node, source)
+        for path, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+    ]
 
 
-@every_file
-def test_nothing_that_only_posix_has(path):
-    source = path.read_text(encoding="utf-8")
-    for node in nodes(path):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            assert not MODULES & {name.split(".")[0] for name in names}, names
-        elif isinstance(node, ast.Attribute):
-            assert node.attr not in CALLS or isinstance(node.value, ast.Call), f"{node.attr}, line {node.lineno}"
-            assert node.attr not in GUARDED or GUARDED[node.attr] in source, node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and PLACES.match(node.value):
-            assert READ.get(path.name) == node.value, f"{node.value}, line {node.lineno}"
+def only_posix(where, node, source):
+    """Whether a node imports, calls or reads what other systems lack."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+        return bool(MODULES & {name.split(".")[0] for name in names})
+    if isinstance(node, ast.Attribute):
+        return node.attr in CALLS or (node.attr in GUARDED and GUARDED[node.attr] not in source)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return bool(PLACES.match(node.value)) and READ.get(where.split(":")[0]) != node.value
+    return False
 
 
-@every_file
-def test_text_is_utf_8_whatever_the_system_writes(path):
-    for node in nodes(path):
-        if not isinstance(node, ast.Call):
-            continue
-        words = {word.arg for word in node.keywords}
-        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        if name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute):
-            assert "encoding" in words, f"line {node.lineno}"
-        if isinstance(node.func, ast.Name) and name == "open":
-            mode = node.args[1].value if len(node.args) > 1 and isinstance(node.args[1], ast.Constant) else "r"
-            assert "b" in mode or "encoding" in words, f"line {node.lineno}"
+def in_the_systems_encoding(node):
+    """Whether a node opens a text without saying that it is UTF-8."""
+    if not isinstance(node, ast.Call) or "encoding" in {word.arg for word in node.keywords}:
+        return False
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr in ("read_text", "write_text")
+    mode = node.args[1].value if len(node.args) > 1 and isinstance(node.args[1], ast.Constant) else "r"
+    return getattr(node.func, "id", "") == "open" and "b" not in mode
+
+
+def test_nothing_that_only_posix_has():
+    assert [where for where, node, source in nodes() if only_posix(where, node, source)] == []
+
+
+def test_text_is_utf_8_whatever_the_system_writes():
+    assert [where for where, node, _ in nodes() if in_the_systems_encoding(node)] == []
+
+
+@pytest.mark.parametrize(
+    "line", ["import fcntl", "os.fork()", "path.symlink_to(x)", "os.execve(a, b, c)", "open('/tmp/x', 'rb')"]
+)
+def test_the_check_sees_what_only_posix_has(line):
+    assert any(only_posix("x.py:1", node, line) for node in ast.walk(ast.parse(line)))
+
+
+@pytest.mark.parametrize("line, said", [("open(p)", True), ("open(p, 'rb')", False), ("p.read_text()", True)])
+def test_the_check_sees_the_systems_encoding(line, said):
+    assert any(map(in_the_systems_encoding, ast.walk(ast.parse(line)))) is said
 
 
 def test_a_file_is_flushed_through_a_handle_that_windows_flushes(tmp_path, monkeypatch):
