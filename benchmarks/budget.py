@@ -6,7 +6,7 @@ config at full size, forward and backward, and the bytes that its graph keeps fo
     memory = 20 bytes per parameter (weights, gradient, two moments, average) + graph of the largest phase + 0.7 GB of CUDA
     time   = operations of a thousand images / (peak of the card's matrix units x 15 %)
 
-15 % is about what the official StyleGAN2-ADA reached on three cards (TFLOP/s): 11 of 65 on a T4, 23 of 125 on a V100, 45 of 312 on an
+15 % is about what the official StyleGAN2-ADA reached: 11 of 65 TFLOP/s on a T4, 23 of 125 on a V100, 45 of 312 on an
 A100. The graph is counted in fp32: under fp16 or bf16 it is smaller.
 Every phase is counted at its `every`; a schedule of its own (critic steps, MedGAN's rule) gives other shares.
 
