@@ -48,6 +48,24 @@ def test_the_committed_notebook_is_fresh(source):
     assert twin(source).read_text(encoding="utf-8") == built(source), "run `make colab`"
 
 
+def test_the_row_of_the_readme_is_fresh():
+    readme = ROOT / "README.md"
+    assert generator.ROW.findall(readme.read_text(encoding="utf-8")) == [generator.row()], "run `make colab`"
+
+
+def test_badges_open_the_notebooks_once_a_repository_is_named(little, capsys):
+    (little / "README.md").write_text("# Title\n<!-- colab: written by `make colab` -->\nold\n<!-- end -->\nrest\n")
+    assert generator.main([]) == 0
+    unnamed = (little / "README.md").read_text()
+    assert "Upload" in unnamed and "badge" not in unnamed and unnamed.endswith("<!-- end -->\nrest\n")
+    (little / "pyproject.toml").write_text('dependencies = ["torch>=2.11"]\n[tool.echogan]\nrepository = "some/echo"\n')
+    assert generator.main(["--check"]) == 1 and generator.main([]) == 0
+    address = "https://colab.research.google.com/github/some/echo/blob/main/colab/Little.ipynb"
+    for page in ("README.md", "colab/Little.ipynb"):
+        assert (little / page).read_text(encoding="utf-8").count(address) == 1
+    assert "Upload" not in (little / "README.md").read_text()
+
+
 def test_nothing_else_poses_as_generated():
     assert {path.name for path in (ROOT / "colab").glob("*.ipynb")} == {source.name for source in SOURCES}
 

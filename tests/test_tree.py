@@ -1,10 +1,14 @@
 """What the repository promises about itself: size, layout, no addresses of registries, notebooks without outputs."""
 
+import datetime
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+
+from echogan.encoders.weights import KNOWN
 
 ROOT = Path(__file__).parents[1]
 MB = 2**20
@@ -47,3 +51,22 @@ def test_floors_in_pyproject_pins_in_constraints():
     assert dependencies and "==" not in dependencies[1]
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     assert pins and all("==" in line for line in pins if line.strip())
+
+
+def test_the_citation_file_is_what_citation_readers_take():
+    """CFF 1.2.0: the required keys, and the version and licence of the package."""
+    cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert cff["cff-version"] == "1.2.0" and cff["type"] == "software" and cff["title"] and cff["message"]
+    assert all("name" in author or {"family-names", "given-names"} <= author.keys() for author in cff["authors"])
+    assert f'version = "{cff["version"]}"' in project and f'license = "{cff["license"]}"' in project
+    assert datetime.date.fromisoformat(str(cff["date-released"]))
+    cited = {reference.get("doi") for reference in cff["references"]}
+    bib = (ROOT / "publications" / "references.bib").read_text(encoding="utf-8")
+    assert cited and all(doi in bib for doi in cited)
+
+
+def test_the_notice_names_every_network_and_its_licence():
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    for name, weights in KNOWN.items():
+        assert f"- {name}: " in notice and weights.licence.split(" ")[0].rstrip(";") in notice, name

@@ -23,6 +23,22 @@ def folder(name):
     return Path(os.environ.get(f"ECHOGAN_{name.upper()}") or home() / name)
 
 
+SHIPPED = "shipped:"  # before the name of weights that come with the package
+
+
+def shipped():
+    """{name: .safetensors file} of the weights that come along: in the installed package, or in assets/ of a checkout."""
+    installed = Path(__file__).with_name("shipped")
+    place = installed if installed.is_dir() else home() / "assets" / "weights"
+    return {path.stem: path for path in sorted(place.glob("*.safetensors"))}
+
+
+def or_shipped(text):
+    """`, or take shipped:<arch>` where weights of the architecture of `<arch>/<config>` come along, for a remedy."""
+    arch = next((name for name in shipped() if name in Path(text).parts), None)
+    return f", or take the weights that come along: {SHIPPED}{arch}" if arch else ""
+
+
 def shown(path):
     """`path` relative to the current folder where that is shorter, for a line a person reads."""
     path = Path(path).resolve()
@@ -48,7 +64,8 @@ class RunFolder:
             if (place / "config.json").is_file():
                 return cls(place)
         raise BadInput(
-            f"{text} is not a run: no config.json in {' or '.join(map(str, places))}; train one with `echogan train`"
+            f"{text} is not a run: no config.json in {' or '.join(map(str, places))}; "
+            f"train one with `echogan train`{or_shipped(text)}"
         )
 
     config = property(lambda self: self.path / "config.json")

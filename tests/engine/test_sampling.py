@@ -11,6 +11,7 @@ from echogan.contract import Architecture
 from echogan.data.video import read_video
 from echogan.engine.checkpoint import export
 from echogan.engine.sampling import (
+    Walk,
     Wanted,
     class_of,
     generated,
@@ -78,7 +79,7 @@ def test_blocks_of_a_film_belong_together(model):
 
 @pytest.mark.parametrize("name", ["walk.gif", "walk.mp4"])
 def test_films_are_read_back(weights, tmp_path, name):
-    header = write_interpolation(weights, tmp_path / name, keys=2, steps=6, fps=10)
+    header = write_interpolation(weights, tmp_path / name, Walk(keys=2, steps=6, fps=10))
     assert header["data"] == "test blobs"
     if name.endswith("gif"):
         film = Image.open(tmp_path / name)
@@ -90,7 +91,7 @@ def test_films_are_read_back(weights, tmp_path, name):
 
 def test_another_kind_of_film_is_refused_and_nothing_written(weights, tmp_path):
     with pytest.raises(BadInput, match=r"name it .gif or .mp4"):
-        write_interpolation(weights, tmp_path / "walk.webm", 2, 2)
+        write_interpolation(weights, tmp_path / "walk.webm", Walk(2, 2))
     assert not list(tmp_path.glob("*walk*"))
 
 

@@ -4,20 +4,35 @@ import os
 import sys
 
 from echogan.cli.app import Bar, RunName, command
-from echogan.config import RunFolder, folder, shown
+from echogan.config import RunFolder, folder, home, shipped, shown
 from echogan.errors import BadInput
 
 
 @command
-def report(run: RunName = "", html: bool = False):
+def report(run: RunName = "", html: bool = False, cards: bool = False):
     """Draw figures from the CSVs of runs into results/; exit code 1 where something was missing.
 
     Args:
         run: folder of a run or <arch>/<config>; default all runs in experiments/.
         html: write self-contained pages instead.
+        cards: write MODEL_CARD.md and DATA_CARD.md of all runs instead, beside results/.
     """
+    if cards:
+        return _write_cards(run)
     if drawn_of(run, html):
         sys.exit(1)  # what there is has been drawn; what is missing was named
+
+
+def _write_cards(run):
+    from echogan.report.cards import write_cards
+
+    if run:
+        raise BadInput(f"cards are of all runs in experiments/; leave {run} out")
+    reported = home() / "publications" / "reported.csv"
+    beside, papers = folder("results").parent, reported if reported.is_file() else None
+    with Bar("cards", "page") as tell:
+        pages = write_cards(folder("experiments"), beside, shipped().values(), papers, tell)
+    print(f"{', '.join(str(shown(page)) for page in pages)} written")
 
 
 def drawn_of(run, html=False):

@@ -48,14 +48,7 @@ def load_weights(path, device="cpu", module=None):
 
     `module`: the one that must have made it, where that is none of `models`.
     """
-    path = Path(path)
-    try:
-        with safe_open(path, "pt", device=str(device)) as file:
-            header, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise BadInput(f"{path} is not a readable .safetensors file ({_first_line(error)})") from error
-    if not {"arch", "config", "kimg", "data"} <= header.keys():
-        raise BadInput(f"{path} was not written by EchoGAN: its header names no architecture")
+    header, tensors = read_weights(path, device)
     if module and models.key(module) != header["arch"]:
         raise BadInput(f"{path} holds a {header['arch']}, not a {models.key(module)}; give a run of that")
     module = module or models.load(header["arch"])
@@ -72,6 +65,18 @@ def load_weights(path, device="cpu", module=None):
     if unknown or lacking:
         raise BadInput(f"{path} does not fit {header['arch']}: {(unknown + lacking)[0]} is not where it should be")
     return model, {**header, "config": config, "kimg": float(header["kimg"])}
+
+
+def read_weights(path, device="cpu"):
+    """(header, {key: tensor}) of a .safetensors file written by `export`, as they stand in it: strings, and its precision."""
+    try:
+        with safe_open(path, "pt", device=str(device)) as file:
+            header, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is not a readable .safetensors file ({_first_line(error)})") from error
+    if not {"arch", "config", "kimg", "data"} <= header.keys():
+        raise BadInput(f"{path} was not written by EchoGAN: its header names no architecture")
+    return header, tensors
 
 
 def thin(folder):

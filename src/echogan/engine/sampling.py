@@ -1,15 +1,17 @@
 """Images and films from a trained run, at its best or at a chosen moment of its training."""
 
 import hashlib
+import inspect
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from echogan import __version__
-from echogan.config import RunFolder, seed_of
+from echogan.config import SHIPPED, RunFolder, or_shipped, seed_of, shipped
 from echogan.contract import BLOCK, Batch
 from echogan.data.film import write_film
 from echogan.data.images import grid, write_png
@@ -35,19 +37,33 @@ BEST = Wanted()
 
 
 def find_weights(source, kimg=None):
-    """The .safetensors file of a run (folder, or <arch>/<config>): its best, or the kept one nearest to `kimg`."""
+    """The .safetensors file of a run (folder, or <arch>/<config>): its best, or the kept one nearest to `kimg`.
+
+    A .safetensors file is itself, and shipped:<name> the one of that name that comes with the package.
+    """
     if str(source).endswith(".safetensors"):
         return Path(source)
+    if str(source).startswith(SHIPPED):
+        return _shipped(str(source))
     run = RunFolder.find(source)
     if kimg is None:
         path = run.weights("best")
         if not path.is_file():
-            raise BadInput(f"{run.path} has no weights yet; train it on with `echogan train`")
+            raise BadInput(f"{run.path} has no weights yet; train it on with `echogan train`{or_shipped(run.path)}")
         return path
     moments = kept_moments(run.checkpoints)
     if not moments:
         raise BadInput(f"{run.path} keeps no weights of past moments; train it on with `echogan train`")
     return moments[min(moments, key=lambda kept: abs(kept - kimg))]
+
+
+def _shipped(source):
+    known = {f"{SHIPPED}{name}": path for name, path in shipped().items()}
+    if not known:
+        raise BadInput("this copy of EchoGAN comes without weights; install the package, or train a run of your own")
+    if source not in known:
+        raise BadInput(f"no weights {source} come along{nearest(source, known)}")
+    return known[source]
 
 
 def load_generator(path, device="cpu"):
@@ -87,8 +103,15 @@ def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
     with atomic_folder(out) as folder:
         for i, image in enumerate(images):
             write_png(folder / f"img_{i:05d}.png", image)
-        write_json(folder / "manifest.json", {**header, "n": n, **provenance(path, wanted)})
+        chosen = {**_at_first(model), **provenance(path, wanted)}
+        write_json(folder / "manifest.json", {**header, "n": n, **chosen})
     return header
+
+
+def _at_first(model):
+    """The choices of an architecture as they are where nobody chooses, e.g. {"noise": "random"}."""
+    takes = inspect.signature(model.generate).parameters
+    return {name: takes[name].default for name in model.choices if name in takes}
 
 
 def class_of(header, name):
@@ -146,8 +169,22 @@ def interpolation(model, keys=6, steps=24, wanted=BEST, label=None):
     return torch.cat(frames).numpy()
 
 
-def write_interpolation(source, out, keys=6, steps=24, wanted=BEST, device="cpu", fps=24.0):
-    """Write the film of an `interpolation` to `out` (.gif or .mp4); returns the header of the weights."""
+@dataclass(frozen=True)
+class Walk:
+    """A film of `walks` closed walks beside each other, of the seed wanted and those after it."""
+
+    keys: int = 6  # images that a walk passes
+    steps: int = 24  # frames from one to the next
+    walks: int = 1
+    fps: float = 24.0
+
+
+def write_interpolation(source, out, walk=None, wanted=BEST, device="cpu"):
+    """Write the film of a `Walk` to `out` (.gif or .mp4); returns the header of the weights."""
+    walk = walk or Walk()
     model, header = load_generator(find_weights(source, wanted.kimg), device)
-    write_film(out, interpolation(model, keys, steps, wanted, class_of(header, wanted.label)), fps)
+    label = class_of(header, wanted.label)
+    seeds = [replace(wanted, seed=wanted.seed + i) for i in range(walk.walks)]
+    films = [interpolation(model, walk.keys, walk.steps, each, label) for each in seeds]
+    write_film(out, np.concatenate(films, axis=2), walk.fps)
     return header

@@ -175,7 +175,7 @@ class Session:
         if watch.improved(self.metrics.numbers(self.gallery.chosen_by)):
             _copy(weights, self.folder.weights("best"))
         checkpoint.thin(self.folder.checkpoints)
-        self.state = {**when, "snapshot": str(snapshot.relative_to(self.own.resolve()))}
+        self.state = {**when, "snapshot": snapshot.relative_to(self.own.resolve()).as_posix()}
         write_json(self.own / "state.json", self.state)
 
     def _describe(self):

@@ -7,24 +7,26 @@ from echogan.report.metrics import written
 
 SHOWN = ("FID", "KID", "precision", "recall", "density", "coverage", "vendi", "SWD", "JSD", "spectrum_dB", "LPIPS")
 
+FLOOR = "real vs real"  # the last row
+
 
 def table(runs, names=SHOWN, stage="generate"):
     """A DataFrame of strings, best KID first: the metrics `names` of each run's latest TEST row, and the floor of them last.
 
     Empty where no run was judged on TEST: `echogan evaluate RUN --reference FRAMES --split test --keep` does that.
     """
-    rows = [(run, row) for run in runs if (row := _row(run, stage)) is not None]
+    rows = [(run, row) for run in runs if (row := latest(run, stage)) is not None]
     names = [name for name in names if any(name in row for _, row in rows)]
     rows.sort(key=lambda pair: pair[1].get("KID", np.nan))
     lines = {run.label: {"kimg": written(row["kimg"]), **{n: _cell(row, n) for n in names}} for run, row in rows}
     if rows:
-        lines["real vs real"] = {"kimg": "", **{n: written(_floor(rows, n)) for n in names}}
+        lines[FLOOR] = {"kimg": "", **{n: written(_floor(rows, n)) for n in names}}
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def caption(runs):
+def caption(runs, stage="generate"):
     """Split, n and encoder of the table in one line."""
-    rows = [row for run in runs if (row := _row(run)) is not None]
+    rows = [row for run in runs if (row := latest(run, stage)) is not None]
     n = sorted({(int(row["n_real"]), int(row["n_fake"])) for row in rows})
     kinds = sorted({run.kind for run in runs})
     encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
@@ -32,12 +34,13 @@ def caption(runs):
     return f"{', '.join(kinds)}, TEST, {counts}; encoder {', '.join(encoders) or 'none'}; ± 95 % interval over patients"
 
 
-def _row(run, stage="generate"):
+def latest(run, stage="generate"):
+    """The latest TEST row of a run, without its empty cells, as a dict; None where it was not judged."""
     if "split" not in run.metrics:
         return None
     rows = run.metrics[run.metrics["split"] == "TEST"]
-    if "stage" in rows:
-        rows = rows[rows["stage"].fillna("generate") == stage]
+    stages = rows["stage"].fillna("generate") if "stage" in rows else pd.Series("generate", rows.index)
+    rows = rows[stages == stage]
     return rows.iloc[-1].dropna().to_dict() if len(rows) else None
 
 
