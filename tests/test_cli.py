@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from echogan.cli import COMMANDS, main
+from echogan.cli.train import choices_of
 from echogan.config import folder
 from echogan.data.frames import load_frames
 
@@ -150,6 +151,13 @@ def test_wrong_use_is_one_sentence(words, code, said, capsys, tmp_path, monkeypa
     text = re.sub(r"\s+", " ", re.sub(r"[│─╭╮╰╯]", " ", output.out + output.err))
     assert said in text and "Traceback" not in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_choice_that_reads_as_a_number_is_one():
+    assert choices_of(["top_k=3", "temperature=1e-1", "truncation=-0.5", "noise=constant"]) == {
+        **{"top_k": 3.0, "temperature": 0.1},
+        **{"truncation": -0.5, "noise": "constant"},
+    }
 
 
 def test_frames_with_a_broken_index_are_named(study, capsys, tmp_path):

@@ -169,4 +169,11 @@ def choices_of(pairs):
     parted = [pair.partition("=") for pair in pairs]
     if wrong := [pair for pair, (_, equals, _) in zip(pairs, parted) if not equals]:
         raise BadInput(f"--set wants key=value, got {wrong[0]!r}")
-    return {key: float(text) if text.replace(".", "", 1).isdigit() else text for key, _, text in parted}
+    return {key: _number(text) for key, _, text in parted}
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
