@@ -14,7 +14,9 @@ def figures(shown, truth=None):
     if shown.translation:
         found["held_out"] = _panel(shown, _translation(shown, truth), "what becomes of held-out images", _bits(shown))
     if shown.codes:
-        words = _words(shown, "images and their codes", "One square a code; codes that stand for alike patches have like colours")
+        words = _words(
+            shown, "images and their codes", "One square a code; codes that stand for alike patches have like colours"
+        )
         found["codes"] = codes.maps(shown.real, shown.codes.numbers, shown.codes.book, *words)
     return found
 
