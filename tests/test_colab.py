@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.test_notebooks import TRAINING, code_cells, tiny  # noqa: F401  (a fixture)
+from tests.test_notebooks import TRAINING, code_cells, narrow, tiny  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).parents[1]
 
@@ -206,8 +206,9 @@ if __name__ == "__main__":
 
 
 def own_environment():
-    """No folder of this test suite, and no threads that wait for each other."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ECHOGAN_")}
+    """No folder of this test suite, and no path to a checkout, which would come before the twin's own modules."""
+    kept = (name for name in os.environ if not name.startswith("ECHOGAN_") and name != "PYTHONPATH")
+    return {name: os.environ[name] for name in kept}
 
 
 def overrides(source, tiny):  # noqa: F811
@@ -233,9 +234,12 @@ def test_it_runs_in_an_empty_folder_without_the_package(source, tiny, tmp_path):
 
 # ------------------------------------------------------------------------------------------------ real kernels
 
-WITH_PHANTOMS = 'patients, kimg, device = 10, 1.0, "cpu"\nchange = "resolution=32 width=4 critic_width=4"'
-KERNELS = [*((path, "patients = 10") for path in SOURCES if path not in TRAINING)]
-KERNELS += [(path, WITH_PHANTOMS) for path in TRAINING]
+WITH_PHANTOMS = 'kimg, device = 1.0, "cpu"\nchange = {!r}'
+
+
+def of_phantoms(path):
+    """Lines after the parameters of a notebook: few patients or, where it trains and TEST needs all of them, a small model."""
+    return WITH_PHANTOMS.format(narrow(path)) if path in TRAINING else "patients = 10"
 
 
 def run_in_a_kernel(path, lines, folder):
@@ -252,11 +256,11 @@ def outputs(notebook):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source, lines", KERNELS, ids=lambda value: getattr(value, "stem", ""))
-def test_a_twin_runs_in_a_kernel_in_an_empty_folder(source, lines, tmp_path, monkeypatch):
+@every_twin
+def test_a_twin_runs_in_a_kernel_in_an_empty_folder(source, tmp_path, monkeypatch):
     for name in own_environment().keys() ^ os.environ.keys():
         monkeypatch.delenv(name)
-    executed = run_in_a_kernel(twin(source), lines, tmp_path)
+    executed = run_in_a_kernel(twin(source), of_phantoms(source), tmp_path)
     assert (tmp_path / "echogan" / "__init__.py").is_file() and (tmp_path / "data").is_dir()
     assert any("image/png" in output.get("data", {}) for output in outputs(executed))
     assert "synthetic phantom" in str(outputs(executed))
@@ -265,7 +269,7 @@ def test_a_twin_runs_in_a_kernel_in_an_empty_folder(source, lines, tmp_path, mon
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TRAINING[:1], ids=lambda path: path.stem)
 def test_a_training_notebook_runs_in_a_kernel_and_shows_progress_in_one_place(path, tmp_path):
-    executed = run_in_a_kernel(path, WITH_PHANTOMS, tmp_path)
+    executed = run_in_a_kernel(path, of_phantoms(path), tmp_path)
     (fit,) = [cell for cell in executed.cells if "fit(" in cell.source and cell.cell_type == "code"]
     live = [output for output in fit.outputs if output.output_type == "display_data"]
     assert len(live) == 1 and "1 of 1 kimg" in live[0].data["text/html"] and "<img" in live[0].data["text/html"]

@@ -47,6 +47,14 @@ def progress(kimg, of=8.0, sheet=None):
 # ------------------------------------------------------------------------------------------------ pictures
 
 
+def test_files_of_figures_are_shown_at_one_width(displayed, tmp_path):
+    for width, name in ((40, "a.png"), (20, "b.png")):
+        Image.new("L", (width, 10), 255 - width).save(tmp_path / name)
+    notebook.show(tmp_path / "a.png", tmp_path / "b.png", width=100)
+    page = Image.open(BytesIO(displayed[0].shown[0].data)).convert("L")
+    assert page.width == 80 and page.getpixel((5, 5)) == 215 and page.getpixel((45, 15)) == 235
+
+
 def test_a_sheet_holds_its_images_row_by_row_under_its_title():
     images = blobs(6, 16)
     figure = notebook.sheet(images, "Blobs", "Data: test blobs.", columns=4)

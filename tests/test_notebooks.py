@@ -165,6 +165,12 @@ CHANGE = {  # elsewhere it is the DCGAN pair
 }
 
 
+def narrow(path):
+    """Settings that make the architecture of a notebook small enough for a test."""
+    default = "resolution=32 width=4 critic_width=4"
+    return next((words for name, words in CHANGE.items() if name in path.stem.lower()), default)
+
+
 @pytest.fixture
 def tiny(request, tmp_path):
     """Lines that make a notebook small enough for a test: blobs of 32 px, a narrow model, one kimg."""
@@ -177,10 +183,7 @@ def tiny(request, tmp_path):
         write_png(place / "images" / name, image)
         write_png(place / "masks" / name, (image > 64).astype(np.uint8))
     save_index(place, frames.index, frames.manifest, {"background": 0, "head": 1})
-    change = next(
-        (words for name, words in CHANGE.items() if name in path.stem.lower()), "resolution=32 width=4 critic_width=4"
-    )
-    return TINY.format(data=str(place), change=change)
+    return TINY.format(data=str(place), change=narrow(path))
 
 
 def run_in_this_process(path, overrides, until="What to try next"):

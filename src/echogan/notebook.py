@@ -10,6 +10,7 @@ import re
 import time
 from dataclasses import asdict
 from io import BytesIO
+from pathlib import Path
 
 import cv2
 from IPython.display import DisplayHandle, Image, display
@@ -27,8 +28,8 @@ LARGE = 1_000_000  # bytes of a picture: notebooks are committed without it, so 
 
 
 def show(*figures, width=560):
-    """Display figures as one picture, two abreast, each `width` CSS pixels wide; one goes where there is more room."""
-    pictures = [Picture.open(BytesIO(style.png(figure, limit=LARGE))).convert("RGB") for figure in figures]
+    """Display figures, or PNG files, as one picture: two abreast, each `width` CSS pixels wide, one where there is more room."""
+    pictures = _alike([_opened(figure) for figure in figures])
     ends = [0] * min(2, len(pictures))  # how far down each column is filled
     places = []
     for picture in pictures:
@@ -41,6 +42,17 @@ def show(*figures, width=560):
     data = BytesIO()
     page.quantize(256, Picture.Quantize.FASTOCTREE, dither=Picture.Dither.NONE).save(data, "PNG", optimize=True)
     display(Image(data.getvalue(), width=len(ends) * width))
+
+
+def _opened(figure):
+    source = figure if isinstance(figure, Path) else BytesIO(style.png(figure, limit=LARGE))
+    return Picture.open(source).convert("RGB")
+
+
+def _alike(pictures):
+    """Pictures of the width of the widest."""
+    widest = max((picture.width for picture in pictures), default=0)
+    return [picture.resize((widest, round(picture.height * widest / picture.width))) for picture in pictures]
 
 
 @style.styled

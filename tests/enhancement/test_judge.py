@@ -148,5 +148,6 @@ def test_one_command_prints_the_table(tmp_path, capsys):
     assert text.startswith("| | identity | median | fitted gain | truth |")
     assert "3 low-quality pictures of 3 patients at 32 px" in text and "encoder random" in text
     assert list(pd.read_csv(tmp_path / "t.csv")["method"]) == ["identity", "median", "fitted gain", "truth"]
+    assert (tmp_path / "t.md").read_text() == text
     assert main(["rate", str(tmp_path / "f"), "--methods", "medium"]) == 1
     assert "did you mean 'median'" in capsys.readouterr().err

@@ -13,8 +13,7 @@ from echogan.report import downstream, style
 GAIN = {"real": 0.0, "synthetic": -0.05, "both": 0.03}
 
 
-@pytest.fixture
-def table():
+def measured():
     """Ten patients, two shares with one and two seeds, three training sets of known worth."""
     rng, rows = np.random.default_rng(0), []
     for share, seeds in ((0.1, 2), (1.0, 1)):
@@ -29,6 +28,22 @@ def table():
                         "data": "synthetic phantom", "fingerprint": "f", "hardware": "a CPU",
                     })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def table():
+    """The same, fresh for each test."""
+    return measured()
+
+
+def test_an_overview_has_a_column_for_each_training_set_and_marks_what_differs(table):
+    wide = downstream.overview(table)
+    assert list(wide) == ["real", "synthetic", "real + synthetic"]
+    assert list(wide.index[:3]) == [
+        ("10 %", name) for name in ("Dice_left_ventricle", "HD95_left_ventricle", "EF_error")
+    ]
+    better, base = (wide.loc[("100 %", "Dice_left_ventricle"), arm] for arm in ("real + synthetic", "real"))
+    assert better.startswith("0.90") and better.endswith("*") and not base.endswith("*")
 
 
 def test_a_patient_counts_once_however_many_seeds(table):

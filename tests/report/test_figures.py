@@ -1,10 +1,14 @@
 """Every figure says what it shows; the faults of the original study's plots are tests here."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
+from echogan.data.images import grid, write_png
 from echogan.errors import BadInput
 from echogan.report import across, heatmap, lines, losses, progress, radar, style, violin
 from echogan.report.metrics import METRICS
@@ -223,6 +227,28 @@ def test_end_labels_keep_their_distance_and_their_order():
     assert (np.argsort(placed) == np.argsort(heights)).all() and np.mean(placed) == pytest.approx(np.mean(heights))
 
 
+def test_end_labels_stay_beside_their_axes_also_where_many_lines_end_together():
+    placed = style.spread([0.97] * 8 + [0.01] * 4, 0.07)
+    assert placed.max() <= 0.96 and placed.min() >= -1e-9 and (np.diff(np.sort(placed)) >= 0.07 - 1e-9).all()
+
+
+@pytest.mark.parametrize("n", [8, 24])
+def test_end_labels_of_many_configs_touch_neither_each_other_nor_the_words_above(wgan, n):
+    runs = [replace(wgan[k % 8], name=f"{wgan[k % 8].name}{k}") for k in range(n)]
+    figure = lines.figure(runs, "SWD")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    boxes = [Text.get_window_extent(text) for text in ax.texts]  # without the hair that leads to the line
+    boxes = sorted((box for box in boxes if box.x0 > ax.bbox.x1), key=lambda box: box.y0)
+    assert len(boxes) == n and all(above.y0 > below.y0 + 0.7 * below.height for below, above in zip(boxes, boxes[1:]))
+    assert boxes[-1].y1 <= ax.bbox.y1 < ax.title.get_window_extent().y0
+
+
+def test_names_of_a_crowded_pareto_plot_leave_each_other_room(wgan):
+    texts = [text for text in across.pareto([*wgan, *wgan]).axes[0].texts]
+    assert 1 <= len(texts) <= len(wgan)
+
+
 def test_a_column_wide_figure_prints_at_300_dpi_within_120_kB(wgan, tmp_path):
     path = style.save(radar.figure(wgan), tmp_path / "radar.png")
     image = Image.open(path)
@@ -264,3 +290,34 @@ def test_the_gif_shows_every_saved_moment_within_a_megabyte(wgan):
 
     data = progress.gif(wgan[0])
     assert len(data) <= 1_000_000 and Image.open(BytesIO(data)).n_frames == len(wgan[0].sheets)
+
+
+@pytest.fixture
+def painter(study, tmp_path):
+    """A pix2pix whose sheets hold an edge (0), a painted (100) and a real image (200) of each frame."""
+    run = read_run(study / "wgan/W1")
+    run.arch, run.sheets = "pix2pix", {}
+    for kimg in (0, 3, 30, 200):
+        tiles = np.stack([np.full((64, 64), grey, np.uint8) for grey in [0, 100, 200] * 12])
+        run.sheets[kimg] = tmp_path / f"kimg_{kimg:06d}.png"
+        write_png(run.sheets[kimg], grid(tiles, columns=6))
+    return run
+
+
+def test_a_sheet_of_translations_is_read_as_inputs_what_was_made_and_aims(painter):
+    assert (progress.made(painter, 30) == 100).all() and len(progress.made(painter, 30)) == 12
+    figure = progress.figure(painter)
+    top = figure.axes[: len(figure.axes) // 4]
+    assert [ax.get_title() for ax in top] == ["edge", "0 kimg", "3 kimg", "30 kimg", "200 kimg", "real"]
+    assert [np.asarray(ax.images[0].get_array()).flat[0] for ax in top] == [0, 100, 100, 100, 100, 200]
+    assert "fixed VAL frames" in words(figure)
+
+
+def test_few_moments_stand_below_each_other(wgan):
+    run = replace(wgan[0], sheets={k: wgan[0].sheets[k] for k in (3, 200)})
+    figure = progress.figure(run)
+    assert len(figure.axes) == 2 * 7 and figure.axes[7].get_ylabel() == "200 kimg"
+
+
+def test_an_input_that_the_config_chooses_is_named_by_it():
+    assert progress.panels_of("pix2pix", "mask+edge") == ("mask", "edge", "painted", "real")

@@ -121,7 +121,7 @@ def test_no_run_at_all_is_one_sentence(tmp_path):
 def test_a_broken_grid_is_named_and_the_others_are_drawn(run_folder):
     (run_folder / "generated_samples/kimg_000030.png").write_bytes(b"\x89PNG half")
     run = read_run(run_folder)
-    assert sum(len(ax.images) for ax in progress.figure(run).axes) == 3 * 4
+    assert sum(len(ax.images) for ax in progress.figure(run).axes) == 3 * 7
     assert run.problems == ["wgan/demo: kimg_000030.png is not a readable picture"]
 
 

@@ -13,7 +13,7 @@ from echogan.errors import BadInput, nearest
 # One line of the help's order each: recordings, training, judging, what for, reading and first steps.
 # fmt: off
 from echogan.cli import phantom, data, camus, export
-from echogan.cli import train, reconstruct, synthesize, sweep, official
+from echogan.cli import train, reconstruct, synthesize, showcase, sweep, official
 from echogan.cli import judge, audit, latent, downstream
 from echogan.cli import enhance
 from echogan.cli import report, start

@@ -131,7 +131,7 @@ def rate(
         clips: folder of low-quality videos, 112 x 112 on EchoNet-Dynamic's sector, for the flicker.
         segmenter: run of `echogan segmenter`, not the one a run was trained with, for Dice and ejection fraction.
         encoder: auto = inception2015 where its weights are, else none; or lite0.
-        out: CSV to write, with every error.
+        out: CSV to write, with every error, and the printed table beside it as Markdown (.md).
         device: where to compute.
     """
     from echogan.data.frames import load_frames
@@ -149,12 +149,13 @@ def rate(
     network, masks = _encoder(encoder, where), _masks(segmenter, where, data.labels)
     with Bar("rate", "method") as tell:
         table = judge.rate(case, chosen, masks, network, tell)
+    told = f"{judge.printed(table)}\n\n{_said(case, data, split, network, where)}"
     if out:
         import pandas as pd
 
         write_text(out, pd.DataFrame(judge.rows_of(table)).to_csv(index=False, lineterminator="\n"))
-    print(judge.printed(table))
-    print(_said(case, data, split, network, where))
+        write_text(out.with_suffix(".md"), f"{told}\n")
+    print(told)
 
 
 @command

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import torch
 
 from echogan.errors import BadInput
-from echogan.metrics.segmentation import compared
+from echogan.metrics.estimate import Estimate, mean
+from echogan.metrics.segmentation import column, compared, structures
 from echogan.metrics.volume import ATRIUM, CAVITY, ejection_fraction, ventricle, volume
 
 ENDS = ("diastole", "systole")
@@ -14,6 +16,20 @@ def scored(masks, frames):
     """Mean Dice and HD95 of each patient's pictures, one row per patient: `masks` uint8 (N, H, W) against those of `frames`."""
     scores = compared(masks, frames.masks, frames.labels, spacing(frames))
     return scores.groupby(frames.index["patient"].to_numpy()).mean().rename_axis("patient").reset_index()
+
+
+def overlap(scores, frames):
+    """One row per structure: `Dice` over all pictures and `Dice_error`, its standard error over patients; and of what.
+
+    scores: one row per picture of `frames`, as of `metrics.segmentation.compared`; pictures without a structure do not count.
+    """
+    patients, rows = frames.index["patient"].to_numpy(), []
+    for name in structures(frames.labels):
+        values = scores[column("Dice", name)].to_numpy(float)
+        known = np.isfinite(values)
+        found = mean(torch.from_numpy(values[known]), patients[known]) if known.any() else Estimate(np.nan, np.nan)
+        rows.append((name, known.sum(), len(set(patients[known])), *found, frames.kind))
+    return pd.DataFrame(rows, columns=["structure", "images", "patients", "Dice", "Dice_error", "data"])
 
 
 def ejection_fractions(masks, frames):

@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from echogan.errors import BadInput
 from echogan.report import lines, losses, progress, radar, style
@@ -70,6 +69,7 @@ def pareto(runs):
     unit, divide = _clock(max(row["seconds"] for _, _, row in points))
     where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
     note = "Each point: the best reading of a run and the training time until it; line: no run is better and faster"
+    note += "; a name is left out where it would cover another"
     fig = style.new(2.6, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
     ax = fig.add_subplot()
     _points(ax, points, where)
@@ -77,6 +77,7 @@ def pareto(runs):
     if style.wide(where[:, 1]):
         style.log_axis(ax.yaxis, where[:, 1])
     ax.margins(0.12)
+    _names(ax, points, where, METRICS[lead].better)
     ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
     ax.set_title(lines.meaning(points[0][1]), fontweight="normal", fontsize=6)
     return fig
@@ -162,8 +163,7 @@ def _sample(ax, run, curve):
     ax.set_axis_off()
     if run.sheets:
         kimg = min(run.sheets, key=lambda k: abs(k - curve.best()["kimg"]))
-        tiles = progress.cells(Image.open(run.sheets[kimg]), run.resolution)
-        ax.imshow(tiles[0], cmap="gray", vmin=0, vmax=255)
+        ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
         ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
 
 
@@ -187,16 +187,32 @@ def _points(ax, points, where):
                 markersize=4.5,
                 label=name * (not published),
             )
-    for (run, _, _), place in zip(points, where):
-        ax.annotate(run.label, place, xytext=(3, 2), textcoords="offset points", fontsize=4.5, color=style.GREY)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
 
 
-def _staircase(ax, where, better):
+def _names(ax, points, where, better):
+    """The run beside each point, those on the line first; a name that would cover another is left out."""
+    places = ax.transAxes.inverted().transform(ax.transData.transform(where))
+    front, worse = set(map(tuple, _front(where, better))), (-1 if better == "higher" else 1) * where[:, 1]
+    order = sorted(range(len(points)), key=lambda k: (tuple(where[k]) not in front, worse[k]))
+    written = np.empty((0, 2))
+    for k in order:
+        away = np.abs(written - places[k])
+        if ((away[:, 0] > 0.14) | (away[:, 1] > 0.045)).all():
+            written = np.vstack([written, places[k]])
+            name = points[k][0].label
+            ax.annotate(name, where[k], xytext=(3, 2), textcoords="offset points", fontsize=4.5, color=style.GREY)
+
+
+def _front(where, better):
+    """The points (time, value) that none beats in both, by time."""
     sign = -1 if better == "higher" else 1
     order = where[np.lexsort((sign * where[:, 1], where[:, 0]))]
-    front = order[sign * order[:, 1] <= np.minimum.accumulate(sign * order[:, 1])]
-    ax.step(*front.T, where="post", color=style.GREY, linewidth=0.7, zorder=0)
+    return order[sign * order[:, 1] <= np.minimum.accumulate(sign * order[:, 1])]
+
+
+def _staircase(ax, where, better):
+    ax.step(*_front(where, better).T, where="post", color=style.GREY, linewidth=0.7, zorder=0)
 
 
 def _dumbbell(ax, k, theirs, ours, lead):

@@ -74,6 +74,18 @@ def summary(table):
     return pd.DataFrame(rows, columns=["share", "arm", "measure", "n", "mean", "sd", "p_against_real"])
 
 
+def overview(table):
+    """`summary` as strings for a page: share and measure down, training sets across, mean ± sd, * where p < 0.05."""
+    rows = summary(table)
+    stars = np.where(rows["p_against_real"] < 0.05, " *", "")
+    rows["text"] = [f"{mean:.3g} ± {sd:.2g}{star}" for mean, sd, star in zip(rows["mean"], rows["sd"], stars)]
+    rows["real patients"] = [f"{100 * share:g} %" for share in rows["share"]]
+    keys = ["real patients", "measure"]
+    order = pd.MultiIndex.from_frame(rows[keys].drop_duplicates())
+    wide = rows.pivot(index=keys, columns="arm", values="text").reindex(order)
+    return wide[[arm for arm in ARMS if arm in wide]].rename(columns=ARMS).rename_axis(columns=None).fillna("")
+
+
 def write(path, out):
     """Draw everything that the table at `path` holds into the folder `out`, and `summary.csv`; the files written."""
     table, out = read(path), Path(out)
@@ -225,11 +237,10 @@ def _caption(table, share, note):
     part = table if share is None else table[np.isclose(table["share"], share)]
     seeds = part.groupby("share")["seed"].nunique()
     kind = part["data"].iloc[0]
-    made = " (simulated, not echocardiograms)" if kind == "synthetic phantom" else ""
     return (
-        f"Data: {kind}{made}. Split: TEST, {part['patient'].nunique()} patients. Segmenters: {part['size'].iloc[0]} px, "
-        f"{part['kimg'].iloc[0]:g} kimg each, {_told(seeds)}. Encoder: none needed. Hardware: "
-        f"{', '.join(sorted(part['hardware'].unique()))}. {note}."
+        f"Data: {kind}{style.simulated(kind)}. Split: TEST, {part['patient'].nunique()} patients. "
+        f"Segmenters: {part['size'].iloc[0]} px, {part['kimg'].iloc[0]:g} kimg each, {_told(seeds)}. Encoder: none needed. "
+        f"Hardware: {', '.join(sorted(part['hardware'].unique()))}. {note}."
     )
 
 

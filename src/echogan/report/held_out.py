@@ -6,17 +6,29 @@ import pandas as pd
 from echogan.report.metrics import written
 
 SHOWN = ("FID", "KID", "precision", "recall", "density", "coverage", "vendi", "SWD", "JSD", "spectrum_dB", "LPIPS")
+PAIRED = ("SSIM", "MS_SSIM", "PSNR", "LPIPS", "JPEG2000_SSIM", "JPEG2000_PSNR", "JPEG2000_LPIPS")
+OF = {  # stage -> (columns, what they are of)
+    "generate": (SHOWN, "images from noise"),
+    "translate": ((*PAIRED, *(name for name in SHOWN if name != "LPIPS")), "images made of the held-out ones"),
+}
 
 FLOOR = "real vs real"  # the last row
 
 
-def table(runs, names=SHOWN, stage="generate"):
+def stages(runs):
+    """The keys of `OF` by which any run was judged."""
+    return [stage for stage in OF if any(latest(run, stage) for run in runs)]
+
+
+def table(runs, names=None, stage="generate"):
     """A DataFrame of strings, best KID first: the metrics `names` of each run's latest TEST row, and the floor of them last.
 
-    Empty where no run was judged on TEST: `echogan evaluate RUN --reference FRAMES --split test --keep` does that.
+    A `stage` has its own rows and, by default, columns: images from noise, or images made of the held-out ones.
+
+    Empty where no run was judged on TEST.
     """
     rows = [(run, row) for run in runs if (row := latest(run, stage)) is not None]
-    names = [name for name in names if any(name in row for _, row in rows)]
+    names = [name for name in names or OF[stage][0] if any(name in row for _, row in rows)]
     rows.sort(key=lambda pair: pair[1].get("KID", np.nan))
     lines = {run.label: {"kimg": written(row["kimg"]), **{n: _cell(row, n) for n in names}} for run, row in rows}
     if rows:
@@ -25,12 +37,14 @@ def table(runs, names=SHOWN, stage="generate"):
 
 
 def caption(runs, stage="generate"):
-    """Split, n and encoder of the table in one line."""
+    """What is judged, split, n and encoder of the table in one line."""
     rows = [row for run in runs if (row := latest(run, stage)) is not None]
+    if not rows:
+        return "no run was judged on TEST yet: `echogan evaluate RUN --reference FRAMES --split test --keep` does that"
     n = sorted({(int(row["n_real"]), int(row["n_fake"])) for row in rows})
     kinds = sorted({run.kind for run in runs})
     encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
-    counts = "; ".join(f"{fake:,} generated against {real:,} real" for real, fake in n)
+    counts = "; ".join(f"{fake:,} {OF[stage][1]} against {real:,} real" for real, fake in n)
     return f"{', '.join(kinds)}, TEST, {counts}; encoder {', '.join(encoders) or 'none'}; ± 95 % interval over patients"
 
 
@@ -46,7 +60,7 @@ def latest(run, stage="generate"):
 
 def _cell(row, name):
     value, error = row.get(name, np.nan), row.get(f"{name}_error", np.nan)
-    return written(value) + (f" ± {written(1.96 * error)}" if np.isfinite(error) else "")
+    return written(value) + (f" ± {1.96 * error:.2g}" if np.isfinite(error) else "")
 
 
 def _floor(rows, name):

@@ -28,7 +28,7 @@ def write_pages(experiments, results, arch=None, config=None, callback=None):
         drawn.problems.append(
             f"{experiments} has no run to write a page of; train one with `echogan train ARCH CONFIG`"
         )
-    pages = [(results / run.arch / run.name / "index.html", partial(run_page, run)) for run in runs]
+    pages = [(page_of(run, results), partial(run_page, run, results)) for run in runs]
     if len(runs) > 1:
         pages.append((results / TOGETHER / "index.html", partial(study_page, runs)))
     for done, (path, make) in enumerate(pages):
@@ -40,8 +40,13 @@ def write_pages(experiments, results, arch=None, config=None, callback=None):
     return drawn
 
 
-def run_page(run):
-    """The page of one run as a string."""
+def page_of(run, results):
+    """Where the page of a run stands."""
+    return results / run.arch / run.name / "index.html"
+
+
+def run_page(run, results=None):
+    """The page of one run as a string, with the pictures that `echogan showcase` left in the folder `results`."""
     pictures = [("plot", partial(losses.figure, run))]
     pictures += [("plot", partial(codes.usage, run))] * codes.has_codes(run)
     pictures += [("plot", partial(lines.figure, [run], name)) for name in run.measured]
@@ -52,6 +57,7 @@ def run_page(run):
         _problems(run.problems),
         "<h2>Samples through training</h2>",
         _figures([("photo", partial(progress.figure, run)), ("photo", partial(progress.gif, run))]),
+        _showcase(run, results),
         "<h2>Curves</h2>",
         _figures(pictures),
         "<h2>Metrics</h2>",
@@ -79,7 +85,8 @@ def study_page(runs):
             pictures += [("map", partial(heatmap.figure, group)), ("plot", partial(radar.figure, group))]
         if seeds.repeated(everyone) and measured:
             pictures.append(("plot", partial(seeds.figure, everyone, leading([run.measured for run in group]))))
-        body += [f"<h2>{escape(group[0].family)}</h2>", _ranking(everyone), _on_test(everyone), _figures(pictures)]
+        body += [f"<h2>{escape(group[0].family)}</h2>", _on_test(everyone), _ranking(everyone), _links(everyone)]
+        body.append(_figures(pictures))
     return page(title, body)
 
 
@@ -104,6 +111,22 @@ def _figures(pictures):
         except BadInput as error:
             tags.append(f'<p class="lead">{escape(str(error))}.</p>')
     return f'<div class="figures">{"".join(tags)}</div>'
+
+
+def _showcase(run, results):
+    """Pictures that were drawn of the run's weights, "" where there are none."""
+    files = sorted(Path(results).glob(f"{run.arch}/pictures/{run.arch}_{run.name}_*.png")) if results else ()
+    files = [
+        path for path in files if not path.name.startswith(f"{run.arch}_{run.name}_seed")
+    ]  # those are of another run
+    tags = [f'<img class="photo" src="{uri(path.read_bytes(), "png")}" alt="{escape(path.stem)}">' for path in files]
+    return f'<h2>What its weights show</h2><div class="figures">{"".join(tags)}</div>' if tags else ""
+
+
+def _links(runs):
+    """From the study's page to those of its runs."""
+    words = (f'<a href="../{escape(run.arch)}/{escape(run.name)}/index.html">{escape(run.label)}</a>' for run in runs)
+    return f'<p class="note">Pages of the runs: {", ".join(words)}</p>'
 
 
 def _picture(made, kind):
@@ -176,13 +199,16 @@ def _metrics(run):
 
 
 def _on_test(runs):
-    """The readings on TEST, "" where there are none."""
-    found = held_out.table(runs)
-    if found.empty:
-        return ""
+    """The readings on TEST, "" where there are none; of one run metric by metric, of several run by run."""
+    return "".join(_judged(runs, stage) for stage in held_out.stages(runs))
+
+
+def _judged(runs, stage):
+    found = held_out.table(runs, stage=stage)
+    found = found.T if len(runs) == 1 else found
     rows = [(name, *cells) for name, cells in zip(found.index, found.to_numpy().tolist())]
     whole = table(("on TEST", *found.columns), rows, numbers=len(found.columns))
-    return f'{whole}<p class="lead">{escape(held_out.caption(runs))}</p>'
+    return f'{whole}<p class="note">{escape(held_out.caption(runs, stage))}</p>'
 
 
 def _ranking(runs):

@@ -7,6 +7,8 @@ from echogan.report import style
 from echogan.report.metrics import BANDS, METRICS, written
 from echogan.report.run import STAGES, together
 
+LABEL, ROOM = 0.094, 0.85  # inches: of an end label, and of a figure's words above and below its axes
+SUBTITLE = 54  # characters, which fit beside the names of the configs
 SENSE = {
     "lower": "lower is better ↓",
     "higher": "higher is better ↑",
@@ -31,9 +33,10 @@ def heading(runs, what):
 
 
 def meaning(curve):
-    """Subtitle of a figure that shows one metric: its full name and which way is better."""
-    of = " of images made of images" if curve.stage == STAGES[1] and curve.metric.of != "pairs" else ""
-    return f"{curve.metric.full}{of} · {SENSE[curve.goal]}"
+    """Subtitle of a figure that shows one metric: its full name and which way is better, on two lines where it is long."""
+    made = "of images made of images · " * (curve.stage == STAGES[1] and curve.metric.of != "pairs")
+    parts = (curve.metric.full, made + SENSE[curve.goal])
+    return ("\n" if made or sum(map(len, parts)) > SUBTITLE else " · ").join(parts)
 
 
 @style.styled
@@ -41,7 +44,8 @@ def figure(runs, name):
     """Metric `name` over kimg, one line per config, each named at its end; a star marks the best reading of all."""
     rows = drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
-    fig = style.new(2.4, heading(runs, f"{name} over training"), style.caption(runs, curves, _note(runs, curves)))
+    height = max(2.4, ROOM + LABEL * len(rows))
+    fig = style.new(height, heading(runs, f"{name} over training"), style.caption(runs, curves, _note(runs, curves)))
     ax = fig.add_subplot()
     for _, curve, look in rows:
         ax.plot(curve.kimg, curve.value, **look.line(len(curve.kimg)))
@@ -49,7 +53,7 @@ def figure(runs, name):
     _bands(ax, curves[0])
     _floor(ax, curves)
     _star(ax, curves)
-    _ends(ax, rows)
+    _ends(ax, rows, LABEL / (height - ROOM))
     ax.set(xlabel="training (kimg)", ylabel=METRICS[name].axis)
     ax.set_title(meaning(curves[0]), fontweight="normal", fontsize=6)
     return fig
@@ -68,7 +72,7 @@ def _note(runs, curves):
 
 def _scale(ax, curves):
     values = np.concatenate([curve.finite for curve in curves] + [[c.floor for c in curves if np.isfinite(c.floor)]])
-    if style.wide(values):
+    if curves[0].metric.scale == "log" and style.wide(values):
         style.log_axis(ax.yaxis, values)
     low, high = ax.transData.transform([(0, values.min()), (0, values.max())])[:, 1]  # pad in the axis's own scale
     pad = 0.06 * (high - low) or 20
@@ -116,12 +120,12 @@ def _star(ax, curves):
         )
 
 
-def _ends(ax, rows):
-    """Each config's name beside the last point of its line, moved apart where lines end together."""
+def _ends(ax, rows, gap):
+    """Each config's name beside the last point of its line, moved apart to `gap` of the height where lines end together."""
     last = [np.flatnonzero(np.isfinite(curve.value))[-1] for _, curve, _ in rows]
     ends = [(curve.kimg[k], curve.value[k]) for (_, curve, _), k in zip(rows, last)]
     heights = ax.transAxes.inverted().transform(ax.transData.transform(ends))[:, 1]
-    for (run, _, look), (kimg, value), y in zip(rows, ends, style.spread(heights, 0.058)):
+    for (run, _, look), (kimg, value), y in zip(rows, ends, style.spread(heights, gap)):
         hair = {"arrowstyle": "-", "color": look.color, "linewidth": 0.3, "shrinkA": 1, "shrinkB": 1}
         ax.annotate(
             run.label, (kimg, value), xytext=(1.03, y), textcoords=ax.transAxes, arrowprops=hair,

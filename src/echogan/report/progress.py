@@ -9,26 +9,44 @@ from echogan.errors import BadInput
 from echogan.report import style
 
 GIF_LIMIT = 1_000_000  # bytes
+PANELS = {  # what stands beside each other in a sheet of a run that makes images of images: inputs, made, aims
+    "vqgan": ("image", "again"),
+    "pix2pix": ("edge", "painted", "real"),
+    "spade": ("mask", "synthetic", "real"),
+    "cyclegan": ("input", "enhanced", ""),  # the way back or, where there is none, what was added
+}
+FEW, ACROSS = 4, 7  # with so few columns, moments stand below each other, each with so many pictures
+
+
+def panels_of(arch, given=""):
+    """Names of the pictures beside each other in a sheet of translations; `given`: the inputs, where the config chooses them."""
+    first, *rest = PANELS.get(arch, ("input", "made", "aim"))
+    return *(given.split("+") if given else (first,)), *rest
 
 
 @style.styled
 def figure(run, moments=6, rows=4):
-    """`rows` fixed latents (down) at up to `moments` moments of training (across), from the saved grids."""
-    times = log_spaced(sorted(_readable(run)), moments)
-    tiles = {kimg: cells(Image.open(run.sheets[kimg]), run.resolution) for kimg in times}
-    rows = min(rows, *(len(column) for column in tiles.values()))
-    columns = max(len(times), 5)  # few moments make no larger pictures
-    size = style.COLUMN / columns
-    text = style.caption([run], note=f"{rows} fixed latents, {_pixels(tiles)} px, grey levels as generated")
-    fig = style.new(0.47 + rows * min(size, 0.75), f"{run.title}: samples through training", text)
+    """The same pictures at up to `moments` moments of training, from the saved grids: images from `rows` fixed latents.
+
+    Of a run that makes images of images, what it made of `rows` fixed VAL frames, between these and what it aimed at.
+    """
+    columns, note = _columns(run, log_spaced(sorted(_readable(run)), moments))
+    down = len(columns) < FEW
+    n = min(ACROSS if down else rows, *map(len, columns.values()))
+    shape = (len(columns), n) if down else (n, len(columns))
+    text = style.caption([run], note=f"{n} {note}, {_pixels(columns)} px, grey levels as made")
+    fig = style.new(
+        0.47 + shape[0] * min(style.COLUMN / max(shape[1], 5), 0.75), f"{run.title}: samples through training", text
+    )
     fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
-    grid = fig.subplots(rows, columns, squeeze=False)
-    for ax in grid.flat:
-        ax.set_axis_off()
-    for column, kimg in enumerate(times):
-        grid[0, column].set_title(f"{kimg} kimg", loc="center", fontweight="normal", fontsize=5.5)
-        for row in range(rows):
-            grid[row, column].imshow(tiles[kimg][row], cmap="gray", vmin=0, vmax=255)
+    grid = fig.subplots(*shape, squeeze=False)
+    for axes, (heading, tiles) in zip(grid if down else grid.T, columns.items()):
+        name = axes[0].set_ylabel if down else axes[0].set_title
+        name(heading, loc="center", fontweight="normal", fontsize=5.5)
+        for ax, tile in zip(axes, tiles):
+            ax.imshow(tile, cmap="gray", vmin=0, vmax=255)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
     return fig
 
 
@@ -41,6 +59,36 @@ def gif(run, limit=GIF_LIMIT):
         if len(data) <= limit:
             break
     return data
+
+
+def made(run, kimg):
+    """What a run made, uint8 (n, size, size), from its sheet of a moment: without the inputs and aims that stand beside it."""
+    return _apart(run, kimg)[1]
+
+
+def _columns(run, times):
+    """({heading: pictures}, what they are of): inputs and aims stand first and last, where all moments have them."""
+    sheets = {kimg: _apart(run, kimg) for kimg in times}
+    columns = {f"{kimg} kimg": pictures for kimg, (_, pictures, _) in sheets.items()}
+    translated = [kimg for kimg, (before, _, _) in sheets.items() if before]
+    if not translated:
+        return columns, "fixed latents"
+    if len(translated) < len(times):
+        return columns, f"fixed VAL frames up to {translated[-1]} kimg, then as many fixed latents"
+    before, _, after = sheets[times[-1]]
+    return {**before, **columns, **after}, "fixed VAL frames"
+
+
+def _apart(run, kimg):
+    """({name: inputs}, what was made, {name: aims}) of the sheet of a moment; of images from noise, only what was made."""
+    tiles = cells(Image.open(run.sheets[kimg]), run.resolution)
+    if run.arch not in PANELS or run.stage_at(kimg) == "generate":
+        return {}, tiles, {}
+    names = panels_of(run.arch, run.config.get("config", {}).get("given", ""))
+    inputs = len(names) - len(PANELS[run.arch]) + 1
+    pictures = [tiles[k :: len(names)] for k in range(len(names))]
+    pairs = list(zip(names, pictures))
+    return dict(pairs[:inputs]), pictures[inputs], {name: aim for name, aim in pairs[inputs + 1 :] if name}
 
 
 def cells(grid, size):
@@ -77,8 +125,8 @@ def _readable(run):
     return good
 
 
-def _pixels(tiles):
-    return next(iter(tiles.values())).shape[-1]
+def _pixels(columns):
+    return next(iter(columns.values())).shape[-1]
 
 
 def _frame(path, kimg, width, greys):

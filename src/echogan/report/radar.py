@@ -28,7 +28,7 @@ def figure(runs, title=None, names=None, lead=None):
     rows = -(-len(shown) // 2)
     curves = [curve for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
     title = title or lines.heading(runs, f"metrics at the best {lead}")
-    fig = style.new(0.55 + 0.86 * rows, title, _words(runs, curves, lead))
+    fig = style.new(0.55 + 0.86 * rows, title, _words(runs, curves, lead, len(shown)))
     grid = fig.subplots(rows, 2, squeeze=False)
     for ax, row, look in zip(grid.flat, shown, style.looks(len(shown))):
         _panel(ax, row, shown, spokes, look, names)
@@ -115,11 +115,12 @@ def _ring(radii):
     return np.concatenate([points, points[:1]]).T
 
 
-def _words(runs, curves, lead):
+def _words(runs, curves, lead, shown):
     used = list({curve.metric.name: curve.metric for curve in curves}.values())
     ranges = ", ".join(f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
     linear = ", ".join(m.name for m in used if m.scale == "linear")
     ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
     parts = [ranked_by(lead), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
-    parts += ["Grey: the other panels"] * (len(runs) > 1)
+    parts += ["Grey: the other panels"] * (shown > 1)
+    parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))
     return style.caption(runs, curves, ". ".join(part for part in parts if part))

@@ -128,6 +128,13 @@ class Run:
         """The rows of metrics.csv but those of TEST."""
         return self.metrics[self.metrics["split"] != "TEST"] if "split" in self.metrics else self.metrics
 
+    def stage_at(self, kimg):
+        """What the reading nearest to `kimg` looked at: one of `STAGES`, "" where the table does not say."""
+        if "stage" not in self.readings or self.readings["stage"].isna().all():
+            return ""
+        rows = self.readings.dropna(subset="stage")
+        return str(rows["stage"].iloc[int((rows["kimg"] - kimg).abs().argmin())])
+
     def curve(self, name):
         """The `Curve` of one metric, or None where this run never measured it."""
         if name not in self.measured:

@@ -74,14 +74,14 @@ def new(height, title, caption, width=COLUMN):
     """An empty Figure of `width` x `height` inches with its title above and its caption below."""
     figure = Figure(figsize=(width, height), layout="constrained")
     across = width * 72
-    figure.suptitle(fill(title, int(across / 4.4)), x=0.01, ha="left", fontsize=7.5, fontweight="bold")
+    figure.suptitle(fill(title, int(across / 4.7)), x=0.01, ha="left", fontsize=7.5, fontweight="bold")
     figure.supxlabel(fill(caption, int(across / 2.72)), x=0.01, ha="left", fontsize=5, color=GREY, linespacing=1.25)
     return figure
 
 
 def caption(runs, curves=(), note=""):
     """What every figure states: data, split, n, encoder, hardware; then what is particular to it."""
-    data = _listed(run.kind + _made(run.kind) + (f" ({run.study})" if run.study else "") for run in runs)
+    data = _listed(run.kind + simulated(run.kind) + (f" ({run.study})" if run.study else "") for run in runs)
     parts = [f"Data: {data}", _read(curves) if curves else _trained(runs)]
     parts.append(f"Hardware: {_listed(run.hardware for run in runs)}")
     if any(run.published and not run.study for run in runs):
@@ -89,7 +89,8 @@ def caption(runs, curves=(), note=""):
     return ". ".join([*parts, note] if note else parts) + "."
 
 
-def _made(kind):
+def simulated(kind):
+    """What a caption adds to the kind of data: phantoms are never taken for patients."""
     return " (simulated, not echocardiograms)" if kind == "synthetic phantom" else ""
 
 
@@ -137,8 +138,11 @@ def log_axis(axis, values):
     axis.set_minor_formatter(NullFormatter())
 
 
-def spread(heights, gap, top=0.98):
-    """`heights` moved apart to at least `gap` below `top`, in the same order and about the same middle, for end labels."""
+def spread(heights, gap, bottom=0.0, top=0.96):
+    """`heights` moved apart to at least `gap`, in the same order and about the same middle, for end labels.
+
+    They stay between `bottom` and `top`; where that is too little room for all, they keep their distance and reach below.
+    """
     order = np.argsort(heights, kind="stable")
     placed = np.array(heights, float)[order]
     for _ in range(200):
@@ -148,7 +152,9 @@ def spread(heights, gap, top=0.98):
         push = np.maximum(short, 0) / 2
         placed[:-1] -= push
         placed[1:] += push
-    placed = np.minimum(placed, top - gap * np.arange(len(placed))[::-1])
+    steps = gap * np.arange(len(placed))
+    placed = np.maximum(placed, bottom + steps)
+    placed = np.minimum(placed, top - steps[::-1])
     result = np.empty_like(placed)
     result[order] = placed
     return result

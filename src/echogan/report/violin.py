@@ -19,7 +19,7 @@ def figure(runs, name):
     fig = style.new(0.95 + 0.23 * len(rows), title, style.caption(runs, curves, _note(curves)))
     ax = fig.add_subplot()
     values = np.concatenate([curve.finite for curve in curves])
-    if style.wide(values):
+    if METRICS[name].scale == "log" and style.wide(values):
         style.log_axis(ax.xaxis, values)
     for k, (_, curve, look) in enumerate(rows):
         _row(ax, k, curve.finite, look)

@@ -1,0 +1,50 @@
+"""Figures of what only the weights of a run can show: an `engine.showing.Showing` as rows of pictures with their words."""
+
+from echogan.report import codes, style
+from echogan.report.progress import panels_of
+from echogan.report.run import ARCHITECTURES
+
+
+def figures(shown, truth=None):
+    """{name of a file: Figure} of all that a run shows; `truth` uint8 (n, size, size): what an enhancer should have made."""
+    found = {}
+    if shown.generated is not None:
+        rows = {"real": shown.real, "generated": shown.generated}
+        found["generated_beside_real"] = _panel(shown, rows, "generated beside real", "No column is a pair")
+    if shown.translation:
+        found["held_out"] = _panel(shown, _translation(shown, truth), "what becomes of held-out images", _bits(shown))
+    if shown.codes:
+        words = _words(
+            shown, "images and their codes", "One square a code; codes that stand for alike patches have like colours"
+        )
+        found["codes"] = codes.maps(shown.real, shown.codes.numbers, shown.codes.book, *words)
+    return found
+
+
+def _panel(shown, rows, what, note):
+    return codes.panel(rows, *_words(shown, what, note))
+
+
+def _translation(shown, truth):
+    names = [name or "added" for name in panels_of(shown.arch, shown.given)]
+    rows = dict(zip(names, shown.translation))
+    if shown.codes:
+        rows["JPEG 2000"] = shown.codes.jpeg
+    return rows if truth is None else {**rows, "truth": truth}
+
+
+def _bits(shown):
+    return f"JPEG 2000 in as many bits as the codes have, {shown.codes.bits:,.0f} an image" if shown.codes else ""
+
+
+def _words(shown, what, note):
+    """(title, caption) of a figure."""
+    family = ARCHITECTURES.get(shown.arch, shown.arch)
+    kind = shown.frames.kind
+    parts = [
+        f"Data: {kind}{style.simulated(kind)}",
+        f"Split: {shown.split}, {len(shown.real)} of {shown.total:,} images",
+        f"Weights: at {shown.kimg:.4g} kimg, trained on: {shown.trained_on}",
+        "Encoder: none needed",
+    ]
+    return f"{family} {shown.name}: {what}", ". ".join([*parts, note] if note else parts) + "."
