@@ -1,7 +1,7 @@
 """StyleGAN2-ADA on a CPU: our training step against the official code's, phase by phase, with equal weights.
 
-Both run the same networks, batch and images; augmentation is the whole `bgc` pipeline at p = 0.5. One process a variant;
-the variants take turns, phase by phase, so that whatever else the machine does falls on all of them alike. A time is the
+Both run the same networks, batch and images; E4's augmentation is the whole `bgc` pipeline at p = 0.5, which ours resamples
+by a shorter filter, and E9 has none: there the mathematics is the same to the last term. One process a variant; the variants take turns, phase by phase, so that whatever else the machine does falls on all of them alike. A time is the
 least of a phase without its optimiser step, processor time (user + system) and by the clock; "step" weighs the lazy phases
 as training does, Gmain + Greg/4 + Dmain + Dreg/16. First the two are shown to compute the same: images, scores and
 gradients under copied weights (the gradients to a few leaky ReLUs that rounding lays on the other side of their kink).
@@ -42,7 +42,7 @@ VARIANTS = ("official", "official + allocator", "ours", "ours + allocator", "our
 def settings(args):
     """The `Config` that both sides build: one of ours at its CPU tier or, with --full, as it is."""
     config = CONFIGS[args.config] if args.full else CONFIGS[args.config].small()
-    return replace(config, augment="bgc", **{k: v for k in ("base", "batch") if (v := getattr(args, k))})
+    return replace(config, **{k: v for k in ("base", "batch") if (v := getattr(args, k))})
 
 
 def our_model(config):
@@ -91,8 +91,9 @@ def official_phases(clone, config):
     from training.loss import StyleGAN2Loss
 
     bgc = "xflip rotate90 xint scale rotate aniso xfrac brightness contrast lumaflip hue saturation".split()
-    augment = AugmentPipe(**dict.fromkeys(bgc, 1)).requires_grad_(False)
-    augment.p.fill_(0.5)
+    augment = None if config.augment == "none" else AugmentPipe(**dict.fromkeys(bgc, 1)).requires_grad_(False)
+    if augment:
+        augment.p.fill_(0.5)
     loss = StyleGAN2Loss(torch.device("cpu"), G.mapping, G.synthesis, D, augment, r1_gamma=0.1)
     real, z, c = real_images(config), torch.randn(config.batch, config.latent), torch.zeros(config.batch, 0)
 
@@ -268,7 +269,7 @@ def computes_bf16():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--official", type=Path, required=True)
-    parser.add_argument("--config", default="E4", choices=CONFIGS)
+    parser.add_argument("--config", default="E4", choices=[k for k, c in CONFIGS.items() if c.published])
     parser.add_argument("--full", action="store_true", help="128 px at full width, not the CPU tier")
     parser.add_argument("--base", type=int, help="base / r channels at resolution r; default the config's")
     parser.add_argument("--batch", type=int, help="default the config's")
