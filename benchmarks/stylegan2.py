@@ -1,10 +1,11 @@
 """StyleGAN2-ADA on a CPU: our training step against the official code's, phase by phase, with equal weights.
 
-Both run the same networks, batch and images; E4's augmentation is the whole `bgc` pipeline at p = 0.5, which ours resamples
-by a shorter filter, and E9 has none: there the mathematics is the same to the last term. One process a variant; the variants take turns, phase by phase, so that whatever else the machine does falls on all of them alike. A time is the
-least of a phase without its optimiser step, processor time (user + system) and by the clock; "step" weighs the lazy phases
-as training does, Gmain + Greg/4 + Dmain + Dreg/16. First the two are shown to compute the same: images, scores and
-gradients under copied weights (the gradients to a few leaky ReLUs that rounding lays on the other side of their kink).
+Both run the same networks, batch and images. E4 augments by the whole `bgc` pipeline, here at p = 0.5, which ours resamples
+with a shorter filter; E9 does not augment: there the mathematics is the same to the last term. One process a variant, and
+the variants take turns, phase by phase, so that whatever else the machine does falls on all alike. A time is the least of
+a phase without its optimiser step, of the processor (user + system) and of the clock; "step" weighs the lazy phases as
+training does, Gmain + Greg/4 + Dmain + Dreg/16. First the two are shown to compute the same: images, scores and gradients
+under copied weights (the gradients to a few leaky ReLUs that rounding lays on the other side of their kink).
 The official code is read from a clone, as it comes:
 
     git clone https://github.com/NVlabs/stylegan2-ada-pytorch external/stylegan2-ada-pytorch

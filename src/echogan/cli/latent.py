@@ -51,6 +51,7 @@ def project(
 
 
 latent = group("latent")
+STEPS, SEEDS = (-3, -2, -1, 0, 1, 2, 3), 8  # of the strips of directions
 
 
 @latent.command
@@ -117,9 +118,12 @@ def directions(
     part: Literal["all", "coarse", "middle", "fine"] = "all",
     seed: int = 0,
     truncation: float = 0.7,
+    segmenter: str | None = None,
     device: Device = "cpu",
 ):
-    """Draw the directions that change images most (SeFa), a strip for each, and what each does to the brightness.
+    """Draw the directions that change images most (SeFa), a strip for each, and what each changes.
+
+    With a segmenter, a second picture OUT_effects shows brightness, area of the left ventricle and ejection over the steps.
 
     Args:
         run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
@@ -128,22 +132,39 @@ def directions(
         part: of the layers: all, or the third that lays out, shapes or paints.
         seed: of the image that is moved.
         truncation: of that image.
+        segmenter: run of one (segmenter/NAME) that finds the ventricle in such pictures.
         device: where to compute.
     """
     from echogan.latent import directions as latent
 
     space, caption = _open(run, device)
-    steps = (-3, -2, -1, 0, 1, 2, 3)
     found = latent.directions(space, k, part)
-    strips = latent.strips(space, found, range(seed, seed + 8), steps, truncation)
+    strips = latent.strips(space, found, range(seed, seed + SEEDS), STEPS, truncation)
     grey = latent.effects(strips, {"brightness": latent.brightness})["brightness"]
     rows = [f"{i + 1}\n{line[0]:+.0f} ... {line[-1]:+.0f}" for i, line in enumerate(grey)]
-    title, words = (
-        f"Directions of W, {part} layers",
-        dict(rows=rows, columns=[f"{step:+d}" if step else "0" for step in steps]),
+    title, words = f"Directions of W, {part} layers", dict(rows=rows, columns=[f"{s:+d}" if s else "0" for s in STEPS])
+    note = (
+        f"{caption} Steps of the standard deviation of w. Left: change of the mean grey level, mean of {SEEDS} seeds."
     )
-    note = f"{caption} Steps of the standard deviation of w. Left: change of the mean grey level, mean of 8 seeds."
+    if segmenter:
+        _write_effects(out, strips, segmenter, device, f"{title}: what each changes", caption)
     _write(out, strips[:, 0], title, note, **words)
+
+
+def _write_effects(out, strips, segmenter, device, title, caption):
+    from echogan.downstream.masks import masker
+    from echogan.engine.launch import pick_device
+    from echogan.latent.directions import changes
+    from echogan.report import style
+    from echogan.report.audit import picture
+    from echogan.report.latent import effects
+
+    found = changes(strips, *masker(segmenter, pick_device(device)))
+    note = (
+        f"{caption} Difference to the unmoved image over {strips.shape[1]} seeds, mean (ejection: median). Ejection: share of "
+        f"its volume by discs that the step leaves out. Masks by {segmenter}."
+    )
+    style.save(effects(STEPS, found, title, note), picture(out.with_stem(f"{out.stem}_effects")))
 
 
 @latent.command
