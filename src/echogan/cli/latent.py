@@ -65,9 +65,7 @@ def _draw_projection(path, table, pictures, caption):
     blocks = pictures[: len(pictures) // width * width].reshape(-1, width, *pictures.shape[1:])
     rows = np.concatenate([block.swapaxes(0, 1) for block in blocks[:2]])
     medians = [f"{table[name].median():.3f}" for name in ("LPIPS", "LPIPS_nearest")]
-    note = (
-        f"{caption} LPIPS (AlexNet) to the frame: projected {medians[0]}, nearest TRAIN frame {medians[1]} (medians); the search lowers it."
-    )
+    note = f"{caption} LPIPS (AlexNet), which the search lowers: {medians[0]}; nearest TRAIN frame: {medians[1]} (medians)."
     words = ["frame", "projected", "nearest TRAIN"] * len(blocks[:2])
     style.save(drawn(rows, "Frames and where they lie in the latent space", note, words), path)
 
