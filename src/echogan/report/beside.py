@@ -23,8 +23,11 @@ def figure(theirs, own):
     curves = [run.curve(lead) for run in runs]
     if None in curves:
         raise BadInput(f"{theirs.title} and {own.title} have no metric in common")
-    note = f"One run each, as far as the shorter went; a row is the mean since the row before. {lead} as in training"
-    fig = style.new(3.4, f"{own.title}: the official code and ours", style.caption(runs, curves, note))
+    note = (
+        f"{own.resolution} px, equal settings, one run each, as far as the shorter went; a loss is a mean over its row"
+    )
+    title = f"{own.family} {own.label}: the official code and ours"
+    fig = style.new(3.4, title, style.caption(runs, curves, note))
     *top, bottom = _axes(fig)
     for run, curve, look, code in zip(runs, curves, style.looks(2), ("official code", "ours")):
         for ax, name in zip(top, LOSSES):
