@@ -244,7 +244,9 @@ def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
     table = pd.read_csv(tmp_path / "out" / "distances.csv")
     assert list(table) == ["file", "patient", "LPIPS", "LPIPS_nearest"] and len(table) == 3
     found = load_file(tmp_path / "out" / "latents.safetensors")
-    assert found["w"].shape == (3, 8, 16) and all((tmp_path / "out" / f"{n}.png").is_file() for n in ("sheet", "figure"))
+    assert found["w"].shape == (3, 8, 16) and all(
+        (tmp_path / "out" / f"{n}.png").is_file() for n in ("sheet", "figure")
+    )
     assert run(*words) == 1 and "is not empty" in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 """Commands that look into the latent space of a StyleGAN2 run."""
 
+from pathlib import Path
 from typing import Literal
 
 from echogan.cli.app import Bar, Device, Frames, Out, RunName, command, group
@@ -181,8 +182,9 @@ def _write_effects(out, strips, segmenter, device, title, caption):
 
     found = changes(strips, *masker(segmenter, pick_device(device)))
     note = (
-        f"{caption} Difference to the unmoved image over {strips.shape[1]} seeds, mean (ejection: median). Ejection: share of "
-        f"its volume by discs that the step leaves out. Masks by {segmenter}."
+        f"{caption} Steps of the standard deviation of w. Change from the unmoved image over {strips.shape[1]} seeds: mean grey "
+        "level, area in % of the image (means), share of the volume by discs that is ejected (median). Masks by "
+        f"{Path(segmenter).name}."
     )
     style.save(effects(STEPS, found, title, note), picture(out.with_stem(f"{out.stem}_effects")))
 

@@ -112,8 +112,8 @@ def ejected(pictures, volumes):
 def changes(pictures, segment=None, labels=None):
     """{measure: (k, steps)} of the grey level and, with a segmenter, of the left ventricle's area and ejection."""
     if segment is None:
-        return effects(pictures, {"mean grey level": brightness})
-    measures = {"mean grey level": brightness, "LV area (% of image)": left_ventricle(segment, labels)}
+        return effects(pictures, {"grey level": brightness})
+    measures = {"grey level": brightness, "LV area (%)": left_ventricle(segment, labels)}
     return {
         **effects(pictures, measures),
         "LV ejection (%)": ejected(pictures, ventricle_volume(segment, labels)),
