@@ -1,13 +1,16 @@
 """StyleGAN2-ADA on a CPU: our training step against the official code's, phase by phase, with equal weights.
 
-Both run the same config, batch and images; augmentation is the whole `bgc` pipeline at p = 0.5. A time is the least
-processor time (user + system) of a phase without its optimiser step, each variant in a process of its own, in turn;
-"step" weighs the lazy phases as training does, Gmain + Greg/4 + Dmain + Dreg/16. First the two are shown to compute the
-same: images, scores and gradients under copied weights (the gradients to a few leaky ReLUs that rounding lays on the
-other side of their kink). The official code is read from a clone, as it comes:
+Both run the same networks, batch and images. E4 augments by the whole `bgc` pipeline, here at p = 0.5, which ours resamples
+with a shorter filter; E9 does not augment: there the mathematics is the same to the last term. One process a variant, and
+the variants take turns, phase by phase, so that whatever else the machine does falls on all alike. A time is the least of
+a phase without its optimiser step, of the processor (user + system) and of the clock; "step" weighs the lazy phases as
+training does, Gmain + Greg/4 + Dmain + Dreg/16. First the two are shown to compute the same: images, scores and gradients
+under copied weights (the gradients to a few leaky ReLUs that rounding lays on the other side of their kink).
+The official code is read from a clone, as it comes:
 
     git clone https://github.com/NVlabs/stylegan2-ada-pytorch external/stylegan2-ada-pytorch
-    python benchmarks/stylegan2.py --official external/stylegan2-ada-pytorch [--base 16384] [--batch 8] [--threads 2]
+    python benchmarks/stylegan2.py --official external/stylegan2-ada-pytorch                        what a CPU trains: E4, 64 px
+    python benchmarks/stylegan2.py --official external/stylegan2-ada-pytorch --full --base 16384 --batch 8
 """
 
 import argparse
@@ -18,6 +21,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,7 +31,7 @@ from echogan.engine.launch import ENVIRONMENT
 from echogan.engine.loop import Engine, Numerics
 from echogan.layers.convolution import input_gradients_only
 from echogan.losses import logistic_generator, path_lengths, slope, zero_centred_penalty
-from echogan.models.stylegan2_ada import Config, StyleGAN2ADA
+from echogan.models.stylegan2_ada import CONFIGS, StyleGAN2ADA
 
 EVERY = {"Gmain": 1, "Greg": 4, "Dmain": 1, "Dreg": 16}
 VARIANTS = ("official", "official + allocator", "ours", "ours + allocator", "ours + allocator, bf16 main phases")
@@ -36,54 +40,63 @@ VARIANTS = ("official", "official + allocator", "ours", "ours + allocator", "our
 # ------------------------------------------------------------------------------------------------ the two sides
 
 
-def our_model(args):
+def settings(args):
+    """The `Config` that both sides build: one of ours at its CPU tier or, with --full, as it is."""
+    config = CONFIGS[args.config] if args.full else CONFIGS[args.config].small()
+    return replace(config, **{k: v for k in ("base", "batch") if (v := getattr(args, k))})
+
+
+def our_model(config):
     torch.manual_seed(0)
-    config = Config(augment="bgc", base=args.base, mapping=2, batch=args.batch, resolution=args.resolution)
     model = StyleGAN2ADA(config).to(memory_format=torch.channels_last)
     model.augment.p.fill_(0.5)
     return model
 
 
-def official_networks(args):
-    """(G, D) of the official code, the settings of its `auto` with `--fp32=1`."""
-    sys.path.insert(0, str(args.official))
+def official_networks(clone, config):
+    """(G, D) of the official code, in fp32."""
+    sys.path.insert(0, str(clone))
     from training.networks import Discriminator, Generator
 
     torch.manual_seed(0)
-    shape = dict(img_resolution=args.resolution, img_channels=1)
-    widths = dict(channel_base=args.base, channel_max=512)
-    mapping = dict(num_layers=2)
-    G = Generator(z_dim=512, c_dim=0, w_dim=512, mapping_kwargs=mapping, synthesis_kwargs=widths, **shape)
-    return G, Discriminator(c_dim=0, epilogue_kwargs=dict(mbstd_group_size=4), **widths, **shape)
+    shape = dict(img_resolution=config.resolution, img_channels=1)
+    widths = dict(channel_base=config.base, channel_max=config.widest)
+    mapping = dict(num_layers=config.mapping)
+    latents = dict(z_dim=config.latent, w_dim=config.latent, c_dim=0)
+    G = Generator(**latents, mapping_kwargs=mapping, synthesis_kwargs=widths, **shape)
+    return G, Discriminator(c_dim=0, epilogue_kwargs=dict(mbstd_group_size=config.group), **widths, **shape)
 
 
-def our_phases(args, bf16):
+def real_images(config):
+    return torch.rand(config.batch, 1, config.resolution, config.resolution) * 2 - 1
+
+
+def our_phases(config, bf16):
     """{phase: one forward and backward pass} of our model."""
     numerics = Numerics(0, autocast=torch.bfloat16 if bf16 else None)
-    engine = Engine(our_model(args), numerics)
-    real = torch.rand(args.batch, 1, args.resolution, args.resolution) * 2 - 1
+    engine, real = Engine(our_model(config), numerics), real_images(config)
 
     def run(phase):
         engine.freeze(phase.trains)
-        loss, _ = engine.forward(phase, Batch({"image": real}, args.batch).micro(0, 1, phase.share))
+        loss, _ = engine.forward(phase, Batch({"image": real}, config.batch).micro(0, 1, phase.share))
         loss.backward()
         engine.model.zero_grad(set_to_none=True)
 
     return {name: lambda p=engine.phases[name]: run(p) for name in EVERY}
 
 
-def official_phases(args):
+def official_phases(clone, config):
     """{phase: one forward and backward pass} of the official code's own loss class."""
-    G, D = official_networks(args)
+    G, D = official_networks(clone, config)
     from training.augment import AugmentPipe
     from training.loss import StyleGAN2Loss
 
     bgc = "xflip rotate90 xint scale rotate aniso xfrac brightness contrast lumaflip hue saturation".split()
-    augment = AugmentPipe(**dict.fromkeys(bgc, 1)).requires_grad_(False)
-    augment.p.fill_(0.5)
+    augment = None if config.augment == "none" else AugmentPipe(**dict.fromkeys(bgc, 1)).requires_grad_(False)
+    if augment:
+        augment.p.fill_(0.5)
     loss = StyleGAN2Loss(torch.device("cpu"), G.mapping, G.synthesis, D, augment, r1_gamma=0.1)
-    real = torch.rand(args.batch, 1, args.resolution, args.resolution) * 2 - 1
-    z, c = torch.randn(args.batch, 512), torch.zeros(args.batch, 0)
+    real, z, c = real_images(config), torch.randn(config.batch, config.latent), torch.zeros(config.batch, 0)
 
     def run(phase):
         for module, live in ((G, phase[0] == "G"), (D, phase[0] == "D")):
@@ -140,22 +153,22 @@ def difference(a, b):
     return ((a - b).norm() / b.norm()).item()
 
 
-def compare(args):
+def compare(clone, config):
     """Print how far images, scores and gradients of the two lie apart under equal weights and inputs."""
-    G, D = official_networks(args)
+    G, D = official_networks(clone, config)
     for p in [p for n, p in G.named_parameters() if n.endswith("noise_strength")]:
         p.data.fill_(0.1)
-    model = our_model(args)
+    model = our_model(config)
     model.G.load_state_dict(translated(G.state_dict(), model.G, RENAMED))
     model.D.load_state_dict(translated(D.state_dict(), model.D, RENAMED_D))
-    z, c = torch.randn(args.batch, 512), torch.zeros(args.batch, 0)
+    z, c = torch.randn(config.batch, config.latent), torch.zeros(config.batch, 0)
     ws = G.mapping(z, c, skip_w_avg_update=True)
     images = G.synthesis(ws, noise_mode="const")
-    grain = model.G.grain.expand(args.batch, -1)
+    grain = model.G.grain.expand(config.batch, -1)
     mine = model.G.latents(z)[:, None].expand(-1, model.G.layers, -1)
     my_images = model.G(mine, grain)
     noise, real = torch.randn_like(images), images.detach().requires_grad_()
-    shift = torch.autograd.grad((images * noise).sum() / args.resolution, ws, create_graph=True)[0]
+    shift = torch.autograd.grad((images * noise).sum() / config.resolution, ws, create_graph=True)[0]
     steep = torch.autograd.grad(D(real, c).sum(), real, create_graph=True)[0].square().sum((1, 2, 3))
     with input_gradients_only():
         my_lengths, my_steep = path_lengths(my_images, mine, noise), slope(model.D(real), real)
@@ -186,31 +199,66 @@ def compare(args):
 # ------------------------------------------------------------------------------------------------ times
 
 
-def measure(args):
-    """Print {phase: least processor seconds} of the variant this process is for, as JSON."""
+def serve(args):
+    """Time the phases of one variant whose names come in, a line each: [processor, clock] seconds go out."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(args.threads)
+    config = settings(args)
     official = args.variant.startswith("official")
-    phases = official_phases(args) if official else our_phases(args, "bf16" in args.variant)
-    least = {}
-    for name, phase in phases.items():
-        phase()  # warm-up
-        times = []
-        for _ in range(args.repeats):
-            began = time.process_time()
-            phase()
-            times.append(time.process_time() - began)
-        least[name] = min(times)
-    print(json.dumps(least))
+    phases = official_phases(args.official, config) if official else our_phases(config, "bf16" in args.variant)
+    for line in sys.stdin:
+        began = time.process_time(), time.perf_counter()
+        phases[line.strip()]()
+        print(json.dumps([time.process_time() - began[0], time.perf_counter() - began[1]]), flush=True)
 
 
-def in_a_process(args, variant):
-    """The times of one variant, measured in a fresh process with or without the allocator's variables."""
-    plain = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
-    environment = {**plain, **ENVIRONMENT} if "allocator" in variant else plain
-    command = [sys.executable, __file__, *sys.argv[1:], "--variant", variant]
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return json.loads(answer.stdout.splitlines()[-1])
+class Worker:
+    """One variant in a process of its own, with or without the allocator's variables."""
+
+    def __init__(self, variant):
+        plain = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
+        environment = {**plain, **ENVIRONMENT} if "allocator" in variant else plain
+        command = [sys.executable, __file__, *sys.argv[1:], "--variant", variant]
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, env=environment, text=True, bufsize=1, **pipes)
+        self.times = {name: [] for name in EVERY}
+
+    def run(self, phase):
+        """Run a phase there once and keep its times."""
+        print(phase, file=self.process.stdin, flush=True)
+        while not (answer := self.process.stdout.readline()).startswith("["):
+            assert answer, "the process has ended"
+        self.times[phase].append(json.loads(answer))
+
+    def least(self, clock):
+        """{phase: least seconds}, processor (0) or clock (1), the first, a warm-up, left out; and of a "step"."""
+        phases = {name: min(times[clock] for times in self.times[name][1:]) for name in EVERY}
+        return {**phases, "step": sum(seconds / EVERY[name] for name, seconds in phases.items())}
+
+
+def in_turn(variants, rounds):
+    """{variant: its `Worker`} once every phase of every variant has run in every round."""
+    workers = {variant: Worker(variant) for variant in variants}
+    for _ in range(1 + rounds):
+        for phase in EVERY:
+            for worker in workers.values():
+                worker.run(phase)
+    for worker in workers.values():
+        worker.process.stdin.close()
+        worker.process.wait()
+    return workers
+
+
+def tell(workers, clock):
+    """Print the table of one clock."""
+    print(f"{('processor', 'clock')[clock] + ' seconds':36}" + "".join(f"{n:>8}" for n in (*EVERY, "step", "ratio")))
+    times = {variant: worker.least(clock) for variant, worker in workers.items()}
+    steps = {variant: least["step"] for variant, least in times.items()}
+    for variant, least in times.items():
+        row = [*least.values(), steps["official"] / steps[variant]]
+        print(f"{variant:36}" + "".join(f"{value:8.3f}" for value in row))
+    both = steps["official + allocator"] / steps["ours + allocator"]
+    print(f"with the allocator's variables on both sides: {both:.2f}")
 
 
 def computes_bf16():
@@ -222,29 +270,23 @@ def computes_bf16():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--official", type=Path, required=True)
-    parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--base", type=int, default=16384)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--config", default="E4", choices=[k for k, c in CONFIGS.items() if c.published])
+    parser.add_argument("--full", action="store_true", help="128 px at full width, not the CPU tier")
+    parser.add_argument("--base", type=int, help="base / r channels at resolution r; default the config's")
+    parser.add_argument("--batch", type=int, help="default the config's")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.variant:
-        return measure(args)
-    native = computes_bf16()
-    print(
-        f"{args.resolution} px, channel base {args.base}, batch {args.batch}, {args.threads} threads, bf16 by {native}"
-    )
-    compare(args)
-    print(f"{'processor seconds':36}" + "".join(f"{name:>8}" for name in (*EVERY, "step", "ratio")))
-    steps = {}
-    for variant in VARIANTS if native else VARIANTS[:-1]:
-        least = in_a_process(args, variant)
-        steps[variant] = sum(seconds / EVERY[name] for name, seconds in least.items())
-        row = [*least.values(), steps[variant], steps["official"] / steps[variant]]
-        print(f"{variant:36}" + "".join(f"{value:8.2f}" for value in row), flush=True)
-    both = steps["official + allocator"] / steps["ours + allocator"]
-    print(f"with the allocator's variables on both sides: {both:.2f}")
+        return serve(args)
+    native, c = computes_bf16(), settings(args)
+    size = f"{c.resolution} px, channel base {c.base}, at most {c.widest}, batch {c.batch}"
+    print(f"{args.config}: {size}, {args.threads} threads, bf16 by {native}, torch {torch.__version__}")
+    compare(args.official, c)
+    workers = in_turn(VARIANTS if native else VARIANTS[:-1], args.rounds)
+    tell(workers, 0)
+    tell(workers, 1)
 
 
 if __name__ == "__main__":

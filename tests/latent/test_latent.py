@@ -15,6 +15,7 @@ from echogan import notebook
 from echogan.cli import main
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
+from echogan.downstream import segmenter
 from echogan.encoders.lpips import Lpips
 from echogan.engine.checkpoint import export
 from echogan.errors import BadInput
@@ -126,10 +127,28 @@ def test_effects_are_changes_against_the_unmoved_image():
     pictures = np.zeros((1, 2, 3, 8, 8), np.uint8)
     pictures[0, 0], pictures[0, 1] = np.array([10, 20, 40])[:, None, None], np.array([0, 10, 50])[:, None, None]
     pictures[0, :, 2, :4] = 200  # half of the image
-    masks = latent.left_ventricle(lambda images: images > 100)
+    masks = latent.left_ventricle(lambda images: (images > 100).astype(np.uint8) * 3, {"left ventricle": 3})
     table = latent.effects(pictures, {"brightness": latent.brightness, "LV area (%)": masks})
     assert table["brightness"].tolist() == [[-10.0, 0.0, (120 - 20 + 125 - 10) / 2]]
     assert table["LV area (%)"].tolist() == [[0.0, 0.0, 50.0]]
+
+
+def heart(radius, size=48):
+    """Label ids of a round ventricle (1) over an atrium (2); a radius of 0 leaves the ventricle out."""
+    y, x = np.mgrid[:size, :size]
+    mask = 2 * (np.hypot(y - 40, x - 24) < 6).astype(np.uint8)
+    mask[np.hypot(y - 18, x - 24) < radius] = 1
+    return mask
+
+
+def test_ejected_is_the_share_of_the_unmoved_ventricle():
+    """A sphere of 3/4 the radius has ejected 1 - 27/64 of its volume; what has no ventricle says nothing."""
+    pictures = np.stack([heart(r) for r in (16, 12, 9, 0, 12, 9)]).reshape(1, 2, 3, 48, 48)
+    volumes = latent.ventricle_volume(lambda images: images, {"left ventricle": 1, "left atrium": 2})
+    values = latent.ejected(pictures, volumes)
+    assert values.shape == (1, 3) and values[0, 1] == 0
+    assert values[0, 2] == pytest.approx(100 * (1 - (9 / 12) ** 3), abs=4)
+    assert values[0, 0] == pytest.approx(100 * (1 - (16 / 12) ** 3), abs=8)
 
 
 # ------------------------------------------------------------------------------------------------ projection
@@ -208,6 +227,15 @@ def test_pictures_of_the_space(weights, folder, tmp_path, capsys):
     assert run("latent", "mix", weights, tmp_path / "mix.jpg") == 1
 
 
+def test_directions_say_what_they_change_where_there_is_a_segmenter(weights, tmp_path):
+    labels = {"outside": 0, "left ventricle": 1, "left atrium": 2}
+    finder = segmenter.Segmenter(segmenter.Config(labels, width=2, levels=2, resolution=32))
+    export(tmp_path / "finder.safetensors", finder, {"arch": "segmenter", "name": "tiny", "kimg": "1", "data": "blobs"})
+    words = ("--k", 2, "--segmenter", tmp_path / "finder.safetensors")
+    assert run("latent", "directions", weights, tmp_path / "d.png", *words) == 0
+    assert (tmp_path / "d_effects.png").stat().st_size > 3000
+
+
 def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
     monkeypatch.setattr("echogan.encoders.lpips.lpips", lambda device="cpu": lpips)
     words = ("project", weights, folder, tmp_path / "out", "--n", 3, "--steps", 12, "--device", "cpu")
@@ -216,7 +244,9 @@ def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
     table = pd.read_csv(tmp_path / "out" / "distances.csv")
     assert list(table) == ["file", "patient", "LPIPS", "LPIPS_nearest"] and len(table) == 3
     found = load_file(tmp_path / "out" / "latents.safetensors")
-    assert found["w"].shape == (3, 8, 16) and (tmp_path / "out" / "sheet.png").is_file()
+    assert found["w"].shape == (3, 8, 16) and all(
+        (tmp_path / "out" / f"{n}.png").is_file() for n in ("sheet", "figure")
+    )
     assert run(*words) == 1 and "is not empty" in capsys.readouterr().err
 
 

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 import torch
 
+from echogan.official.launcher import pass_on
 from echogan.official.repository import LAUNCHER
 
 SCRIPT = """
@@ -49,6 +50,26 @@ if __name__ == "__main__":
     torch.multiprocessing.spawn(twice, (results,), nprocs=2)
     print("done", results.tolist())
 """
+
+
+def test_settings_take_the_place_of_the_training_loops_own_at_every_depth(tmp_path, monkeypatch):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "training_loop.py").write_text("def training_loop(**given):\n    return given\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    pass_on({"kimg_per_tick": 1, "G_kwargs": {"z_dim": 64, "synthesis_kwargs": {"channel_base": 512}}})
+    from training import training_loop  # as train.py does
+
+    class Easy(dict):
+        """Stands for the dictionary of the official code."""
+
+    given = Easy(z_dim=512, c_dim=0, synthesis_kwargs=Easy(channel_base=32768, fp16=4))
+    got = training_loop.training_loop(rank=0, G_kwargs=given)
+    assert got == {
+        "rank": 0,
+        "kimg_per_tick": 1,
+        "G_kwargs": {"z_dim": 64, "c_dim": 0, "synthesis_kwargs": {"channel_base": 512, "fp16": 4}},
+    }
+    assert isinstance(got["G_kwargs"]["synthesis_kwargs"], Easy) and given["z_dim"] == 512
 
 
 @pytest.mark.slow

@@ -19,9 +19,10 @@ from echogan.data.images import write_png
 from echogan.engine.checkpoint import kept_moments, load_weights
 from echogan.engine.source import read_pictures
 from echogan.errors import BadInput
+from echogan.models.stylegan2_ada import CONFIGS
 from echogan.official import log, repository
 from echogan.official.repository import KNOWN, find_repository
-from echogan.official.train import ARCH, PUBLISHED, Session, Wish, options, train
+from echogan.official.train import ARCH, PUBLISHED, Session, Wish, beyond_options, options, planned, train
 from echogan.report.runs import read_run
 from tests.official import writer
 from tests.official.test_convert import model
@@ -105,6 +106,16 @@ def test_the_first_code_has_another_table_and_no_learning_rate():
         options("E2", Wish(), NVLABS, CPU)
     with pytest.raises(BadInput, match="gamma01 is no config of the study"):
         options("gamma01", Wish(), DVSCHULTZ, CPU)
+
+
+def test_the_cpu_tier_is_that_of_our_own_runs():
+    tier, ours = planned("E4", Wish(small=True)), CONFIGS["E4"].small()
+    assert tier == ours
+    words = options("E4", Wish(small=True), DVSCHULTZ, CPU)
+    assert f"--batch={ours.batch}" in words and f"--gamma={ours.gamma:g}" in words
+    told = beyond_options(tier)
+    assert told["D_kwargs"] == {"channel_base": ours.base, "channel_max": ours.widest}
+    assert told["G_kwargs"]["w_dim"] == ours.latent and told["ada_kimg"] == 100
 
 
 # ------------------------------------------------------------------------------------------------ a run

@@ -2,16 +2,19 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from echogan.report import progress, style
-from echogan.report.draw import draw
+from echogan.report import beside, progress, style
+from echogan.report.draw import draw, plan
 from echogan.report.html import run_page, study_page, write_pages
 from echogan.report.runs import read_run, read_runs
+from tests.report.conftest import slim
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,24 @@ def test_one_run_is_drawn_into_its_own_folder(run_folder, tmp_path):
     assert {path.parent for path in report.files} == {folder} and report.problems == []
     names = {path.name for path in report.files}
     assert {"losses_over_kimg.png", "FID_over_kimg.png", "samples_through_training.png"} <= names
+
+
+def test_one_config_by_two_codes_is_drawn_beside_each_other_and_counts_once(study, tmp_path):
+    root = tmp_path / "experiments"
+    for arch in ("stylegan2_ada", "stylegan2_ada_official"):
+        run = slim(shutil.copytree(study / "wgan/W1", root / arch / "E4"), ("SWD",))
+        losses = pd.read_csv(run / "metrics_csv/losses.csv").rename(columns={"D": "Dmain", "G": "Gmain"})
+        losses[losses["kimg"] <= (200 if arch == "stylegan2_ada" else 50)].to_csv(run / "metrics_csv/losses.csv")
+    theirs, own = beside.pairs(read_runs(root))[0]
+    assert (theirs.arch, own.arch) == ("stylegan2_ada_official", "stylegan2_ada")
+    top, other, bottom = beside.figure(theirs, own).axes
+    for ax in (top, other, bottom):
+        assert len(ax.lines) == 2 and all(line.get_xdata().max() <= 51 for line in ax.lines)
+    names = [str(path.relative_to(tmp_path)) for path, _ in plan(read_runs(root), tmp_path)]
+    assert "stylegan2_ada_official/beside_ours/stylegan2_ada_official_E4_and_ours_over_kimg.png" in names
+    assert not any(name.startswith("all_architectures") for name in names)
+    own.config["config"]["lr"] = 0.5
+    assert beside.pairs([theirs, own]) == []
 
 
 def test_equal_runs_give_equal_bytes(run_folder):

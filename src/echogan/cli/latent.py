@@ -1,5 +1,6 @@
 """Commands that look into the latent space of a StyleGAN2 run."""
 
+from pathlib import Path
 from typing import Literal
 
 from echogan.cli.app import Bar, Device, Frames, Out, RunName, command, group
@@ -24,7 +25,7 @@ def project(
     Args:
         run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
         frames: folder of frames.
-        out: folder to make: sheet.png, distances.csv, latents.safetensors.
+        out: folder to make: figure.png, sheet.png, distances.csv, latents.safetensors.
         n: frames, spread over the split.
         split: whose frames.
         steps: of the optimiser, on every frame.
@@ -35,14 +36,18 @@ def project(
     """
     from echogan.data.frames import load_frames
     from echogan.encoders.lpips import lpips
-    from echogan.engine.launch import pick_device
+    from echogan.engine.launch import hardware, pick_device
     from echogan.latent.space import open_space
     from echogan.latent.write import projected
 
     where = pick_device(device)
     space, header = open_space(run, kimg, where)
     with Bar("project", "step") as tell:
-        table = projected(space, load_frames(frames), lpips(where), out, split.upper(), n, steps, plus, seed, tell)
+        real = load_frames(frames)
+        table, pictures = projected(space, real, lpips(where), out, split.upper(), n, steps, plus, seed, tell)
+    told = f"{len(table)} {split.upper()} frames ({real.kind}), among {len(real.split('TRAIN')):,} TRAIN frames"
+    told += f". {steps} steps in {'W+' if plus else 'W'} with the noise maps, on {hardware(where)}"
+    _draw_projection(out / "figure.png", table, pictures, f"{_origin(space, header)} Data: {told}.")
     closer = (table["LPIPS"] < table["LPIPS_nearest"]).mean()
     print(
         f"{len(table)} {split} frames in {header['arch']}/{header['name']}: LPIPS {table['LPIPS'].median():.3f}, to the "
@@ -50,7 +55,24 @@ def project(
     )
 
 
+def _draw_projection(path, table, pictures, caption):
+    """The first frames, ten a block: real, projected, nearest TRAIN frame, with the LPIPS of all in the caption."""
+    import numpy as np
+
+    from echogan.report import style
+    from echogan.report.latent import table as drawn
+
+    width = min(10, len(pictures))
+    blocks = pictures[: len(pictures) // width * width].reshape(-1, width, *pictures.shape[1:])
+    rows = np.concatenate([block.swapaxes(0, 1) for block in blocks[:2]])
+    medians = [f"{table[name].median():.3f}" for name in ("LPIPS", "LPIPS_nearest")]
+    note = f"{caption} LPIPS (AlexNet), which the search lowers: {medians[0]}; nearest TRAIN frame: {medians[1]} (medians)."
+    words = ["frame", "projected", "nearest TRAIN"] * len(blocks[:2])
+    style.save(drawn(rows, "Frames and where they lie in the latent space", note, words), path)
+
+
 latent = group("latent")
+STEPS, SEEDS = (-3, -2, -1, 0, 1, 2, 3), 8  # of the strips of directions
 
 
 @latent.command
@@ -117,9 +139,12 @@ def directions(
     part: Literal["all", "coarse", "middle", "fine"] = "all",
     seed: int = 0,
     truncation: float = 0.7,
+    segmenter: str | None = None,
     device: Device = "cpu",
 ):
-    """Draw the directions that change images most (SeFa), a strip for each, and what each does to the brightness.
+    """Draw the directions that change images most (SeFa), a strip for each, and what each changes.
+
+    With a segmenter, a second picture OUT_effects shows brightness, area of the left ventricle and ejection over the steps.
 
     Args:
         run: folder of a run, <arch>/<config>, or a .safetensors file, of StyleGAN2.
@@ -128,22 +153,40 @@ def directions(
         part: of the layers: all, or the third that lays out, shapes or paints.
         seed: of the image that is moved.
         truncation: of that image.
+        segmenter: run of one (segmenter/NAME) that finds the ventricle in such pictures.
         device: where to compute.
     """
     from echogan.latent import directions as latent
 
     space, caption = _open(run, device)
-    steps = (-3, -2, -1, 0, 1, 2, 3)
     found = latent.directions(space, k, part)
-    strips = latent.strips(space, found, range(seed, seed + 8), steps, truncation)
+    strips = latent.strips(space, found, range(seed, seed + SEEDS), STEPS, truncation)
     grey = latent.effects(strips, {"brightness": latent.brightness})["brightness"]
     rows = [f"{i + 1}\n{line[0]:+.0f} ... {line[-1]:+.0f}" for i, line in enumerate(grey)]
-    title, words = (
-        f"Directions of W, {part} layers",
-        dict(rows=rows, columns=[f"{step:+d}" if step else "0" for step in steps]),
+    title, words = f"Directions of W, {part} layers", dict(rows=rows, columns=[f"{s:+d}" if s else "0" for s in STEPS])
+    note = (
+        f"{caption} Steps of the standard deviation of w. Left: change of the mean grey level, mean of {SEEDS} seeds."
     )
-    note = f"{caption} Steps of the standard deviation of w. Left: change of the mean grey level, mean of 8 seeds."
+    if segmenter:
+        _write_effects(out, strips, segmenter, device, f"{title}: what each changes", caption)
     _write(out, strips[:, 0], title, note, **words)
+
+
+def _write_effects(out, strips, segmenter, device, title, caption):
+    from echogan.downstream.masks import masker
+    from echogan.engine.launch import pick_device
+    from echogan.latent.directions import changes
+    from echogan.report import style
+    from echogan.report.audit import picture
+    from echogan.report.latent import effects
+
+    found = changes(strips, *masker(segmenter, pick_device(device)))
+    note = (
+        f"{caption} Steps of the standard deviation of w. Change from the unmoved image over {strips.shape[1]} seeds: mean grey "
+        "level, area in % of the image (means), share of the volume by discs that is ejected (median). Masks by "
+        f"{Path(segmenter).name}."
+    )
+    style.save(effects(STEPS, found, title, note), picture(out.with_stem(f"{out.stem}_effects")))
 
 
 @latent.command
@@ -187,8 +230,12 @@ def _open(run, device):
     from echogan.latent.space import open_space
 
     space, header = open_space(run, device=pick_device(device))
+    return space, _origin(space, header)
+
+
+def _origin(space, header):
     trained = f"{header['arch']}/{header['name']} at {header['kimg']:.4g} kimg, {space.size} px"
-    return space, f"Generated by {trained}, trained on: {header['data']}."
+    return f"Generated by {trained}, trained on: {header['data']}."
 
 
 def _write(out, pictures, title, caption, **words):

@@ -21,6 +21,7 @@ def train(
     snap: int = 10,
     seed: int = 0,
     size: int = 128,
+    small: bool = False,
     gpus: int = 1,
     device: Device = "auto",
     code: Path | None = None,
@@ -33,9 +34,10 @@ def train(
         config: E1 ... E9.
         data: folder of frames that `echogan extract` made.
         kimg: thousands of real images to show in all.
-        snap: ticks of 4 kimg between snapshots.
+        snap: ticks of 4 kimg between snapshots; small: of 1.
         seed: of the official code.
         size: pixels of height and width that the frames are resized to: 64, 128 or 256.
+        small: the CPU tier of `echogan train --small` instead: 64 px, and its widths.
         gpus: how many GPUs, a power of two.
         device: where to train.
         code: folder of the clone; default external/stylegan2-ada-pytorch.
@@ -44,7 +46,7 @@ def train(
     from echogan.official.train import ARCH, Wish
     from echogan.official.train import train as run
 
-    wish = Wish(kimg, snap, seed, gpus, device, size)
+    wish = Wish(kimg, snap, seed, gpus, device, size, small)
     with TrainingBar(f"{ARCH}/{config}", kimg) as tell:
         folder = run(config, load_frames(data), wish, code, callback=tell)
     print(f"{ARCH}/{config} trained to {kimg} kimg in {shown(folder.path)}")

@@ -1,5 +1,7 @@
 """Masks from pictures: train a segmenter, load one, and compare what was requested of synthetic echoes with what is there."""
 
+from functools import partial
+
 import numpy as np
 
 from echogan.config import Settings
@@ -40,6 +42,12 @@ def load_segmenter(source, device="cpu", labels=None) -> Segmenter:
             f"{path} names {_told(model.config.structures)}, but the masks have {_told(labels)}; train one on these frames"
         )
     return model.requires_grad_(False)
+
+
+def masker(source, device="cpu"):
+    """(function: uint8 images (N, H, W) -> label ids (N, H, W); the labels, name -> id) of a trained segmenter."""
+    model = load_segmenter(source, device)
+    return partial(segment, model), model.config.structures
 
 
 def segment(segmenter, images):

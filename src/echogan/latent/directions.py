@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from echogan.errors import BadInput
+from echogan.metrics.volume import CAVITY, ejection_fraction, ventricle, volume
 
 PARTS = {
     "all": (0.0, 1.0),
@@ -68,20 +69,61 @@ def brightness(images):
     return images.reshape(len(images), -1).mean(1)
 
 
-def left_ventricle(segmenter):
-    """Area of the left ventricle in % of the image, (N,) of uint8 (N, H, W), by a segmenter: images -> bool masks (N, H, W)."""
-    return lambda images: 100 * np.asarray(segmenter(images), bool).reshape(len(images), -1).mean(1)
+def left_ventricle(segment, labels):
+    """Area of the left ventricle in % of the image, (N,) of uint8 images (N, H, W).
+
+    `segment` maps images to label ids uint8 (N, H, W), and `labels` names these: name -> id.
+    """
+    return lambda images: 100 * (segment(images) == labels[CAVITY]).reshape(len(images), -1).mean(1)
+
+
+def ventricle_volume(segment, labels):
+    """Volume of the left ventricle by discs, (N,) in pixels^3 / 1000; NaN where a chamber was not found."""
+    return lambda images: np.array([_volume(mask, labels) for mask in segment(images)])
+
+
+def _volume(mask, labels):
+    try:
+        return volume(ventricle(mask, labels))
+    except BadInput:  # a generated heart may lack its ventricle or atrium
+        return np.nan
 
 
 def effects(pictures, measures):
     """{measure: (k, steps)}: what each direction changes, the mean over seeds of the difference to the unmoved image.
 
     `pictures` come from `strips`; `measures` maps a name to a function of uint8 images (N, H, W) that gives (N,), such as
-    `brightness`, or `left_ventricle(segmenter)`. The unmoved image is that of the middle step.
+    `brightness`, or `left_ventricle(...)`. The unmoved image is that of the middle step.
     """
-    k, seeds, steps, *size = pictures.shape
-    table = {}
-    for name, measure in measures.items():
-        values = np.asarray(measure(pictures.reshape(-1, *size)), float).reshape(k, seeds, steps)
-        table[name] = (values - values[:, :, [steps // 2]]).mean(1)
-    return table
+    found = {name: _measured(pictures, measure) for name, measure in measures.items()}
+    return {name: (values - _unmoved(values)).mean(1) for name, values in found.items()}
+
+
+def ejected(pictures, volumes):
+    """What each step leaves out of the unmoved image's ventricle, as an ejection fraction in %: (k, steps), median of seeds.
+
+    Positive where the ventricle is smaller, as in systole. `volumes` is a measure such as `ventricle_volume(...)`.
+    """
+    values = _measured(pictures, volumes)
+    shares = np.ma.masked_invalid(ejection_fraction(_unmoved(values), values))
+    return np.ma.median(shares, 1).filled(np.nan)
+
+
+def changes(pictures, segment=None, labels=None):
+    """{measure: (k, steps)} of the grey level and, with a segmenter, of the left ventricle's area and ejection."""
+    if segment is None:
+        return effects(pictures, {"grey level": brightness})
+    measures = {"grey level": brightness, "LV area (%)": left_ventricle(segment, labels)}
+    return {
+        **effects(pictures, measures),
+        "LV ejection (%)": ejected(pictures, ventricle_volume(segment, labels)),
+    }
+
+
+def _measured(pictures, measure):
+    """(k, seeds, steps) of pictures (k, seeds, steps, H, W)."""
+    return np.asarray(measure(pictures.reshape(-1, *pictures.shape[3:])), float).reshape(pictures.shape[:3])
+
+
+def _unmoved(values):
+    return values[:, :, [values.shape[2] // 2]]

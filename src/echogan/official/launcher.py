@@ -9,15 +9,19 @@ there; every process that PyTorch spawns comes through here too. What it puts ba
 - `distutils`, gone from Python 3.12, lent one function; the fork compares versions by `pkg_resources`, gone from setuptools.
 - a grey picture (H, W, 1) is handed to Pillow as "RGB".
 - without a GPU: "cuda" means the CPU, pinned memory is memory, and events and memory counters of CUDA say nothing.
+
+And it passes on what the command line of train.py has no words for, such as the widths of small networks.
 """
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 SCRIPT = "ECHOGAN_OFFICIAL_SCRIPT"  # tells the processes that PyTorch spawns
+SETTINGS = "ECHOGAN_OFFICIAL_SETTINGS"  # arguments of its training loop, as JSON
 
 
 def adapt():
@@ -74,9 +78,27 @@ def _cpu_for_cuda(torch):
     torch.cuda.reset_peak_memory_stats = lambda *_: None
 
 
+def pass_on(settings):
+    """The official training loop takes these arguments for its own, or parts of them."""
+    from training import training_loop as module
+
+    theirs = module.training_loop
+    module.training_loop = lambda **given: theirs(**_merged(given, settings))
+
+
+def _merged(given, changes):
+    """`given`, of its own type, with the entries of `changes`, at every depth."""
+    result = type(given)(given)
+    for key, value in changes.items():
+        result[key] = _merged(given[key], value) if isinstance(value, dict) else value
+    return result
+
+
 if __name__ in ("__main__", "__mp_main__"):
     if __name__ == "__main__":
         del sys.argv[0]
         os.environ[SCRIPT], sys.path[0] = sys.argv[0], str(Path.cwd())
     adapt()
+    if settings := json.loads(os.environ.get(SETTINGS, "{}")):
+        pass_on(settings)
     exec(compile(Path(os.environ[SCRIPT]).read_text(encoding="utf-8-sig"), os.environ[SCRIPT], "exec"), globals())

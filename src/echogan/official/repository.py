@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from echogan.config import home, shown
 from echogan.engine.launch import ENVIRONMENT
 from echogan.errors import BadInput
+from echogan.official.launcher import SETTINGS
 
 FOLDER = "stylegan2-ada-pytorch"
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -85,13 +87,14 @@ def _refuse_lacking(flavour):
         raise BadInput(f"the {flavour.name} code needs {', '.join(lacking)}: `uv pip install {' '.join(lacking)}`")
 
 
-def run_script(repository, words, log, device, each_line=lambda line: None):
+def run_script(repository, words, log, device, each_line=lambda line: None, settings=None):
     """Run `words` (script and arguments) of the clone to its end; its output goes to `log` and, line by line, onward.
 
-    A script that fails is a `BadInput` with its last lines; the log stays.
+    `settings` are arguments of its training loop that take the place of its own. A script that fails is a `BadInput`
+    with its last lines; the log stays.
     """
     last = deque(maxlen=LAST)
-    process = _started(repository, words, device)
+    process = _started(repository, words, device, settings)
     try:
         with open(log, "w", encoding="utf-8") as kept:
             for line in process.stdout or ():
@@ -109,8 +112,8 @@ def run_script(repository, words, log, device, each_line=lambda line: None):
         )
 
 
-def _started(repository, words, device):
-    environment = {"PYTHONUNBUFFERED": "1", **os.environ}
+def _started(repository, words, device, settings):
+    environment = {"PYTHONUNBUFFERED": "1", **os.environ, SETTINGS: json.dumps(settings or {})}
     if device.type == "cpu":
         environment = {**ENVIRONMENT, **environment, "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(LAUNCHER), *map(str, words)]

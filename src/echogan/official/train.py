@@ -38,18 +38,31 @@ class Wish:
     """How the official code is to train, beside what the config of the study says."""
 
     kimg: int = 200  # thousands of real images to show in all; may grow when a run is continued
-    snap: int = 10  # ticks (of 4 kimg) between snapshots, each of which is judged
+    snap: int = 10  # ticks (of 4 kimg; small: of 1) between snapshots, each of which is judged
     seed: int = 0
     gpus: int = 1
     device: str = "auto"
     size: int = 128  # px that the frames are resized to
+    small: bool = False  # the CPU tier of our own runs instead: 64 px, and its widths
+
+
+def planned(name, wish):
+    """The `Config` that a run of the official code follows: one of the study, at a size or at the CPU tier."""
+    if name not in PUBLISHED:
+        raise BadInput(f"{name} is no config of the study; the official code trains {', '.join(PUBLISHED)}")
+    return CONFIGS[name].small() if wish.small else replace(CONFIGS[name], resolution=wish.size)
+
+
+def beyond_options(c):
+    """Arguments of the official training loop at the CPU tier, for which its command line has no words."""
+    widths = {"channel_base": c.base, "channel_max": c.widest}
+    generator = {"z_dim": c.latent, "w_dim": c.latent, "synthesis_kwargs": widths}
+    return {"G_kwargs": generator, "D_kwargs": widths, "ada_kimg": c.ada_kimg, "kimg_per_tick": 1}
 
 
 def options(name, wish, flavour, device):
     """Arguments of `train.py` for a config of the study, without the paths."""
-    if name not in PUBLISHED:
-        raise BadInput(f"{name} is no config of the study; the official code trains {', '.join(PUBLISHED)}")
-    c = CONFIGS[name]
+    c = planned(name, wish)
     if c.lr != 0.002 and not flavour.lrate:
         raise BadInput(
             f"{name} has a learning rate of {c.lr:g}, which the {flavour.name} code cannot be told; clone the fork of dvschultz"
@@ -85,7 +98,7 @@ class Session:
         self.name, self.wish, self.repository, self.folder = name, wish, repository, where
         self.device = pick_device(wish.device)
         self.words = options(name, wish, repository.flavour, self.device)
-        self.config = replace(CONFIGS[name], resolution=wish.size)
+        self.config = planned(name, wish)
         self.frames = frames
         self.state: dict = {"kimg": 0.0, "seconds": 0.0, "snapshot": None}  # where to go on from
         self.out: Path | None = None  # folder of the official session, once it has named it
@@ -125,15 +138,17 @@ class Session:
             kept,
             self.device,
             lambda line: self.hear(line, callback),
+            beyond_options(self.config) if self.wish.small else None,
         )
         self.catch_up(callback)
 
     def dataset(self):
         """The ZIP of the TRAIN frames at the size of the config, made once for all configs."""
-        path = folder("data") / ".official" / f"{self.frames.fingerprint()}_{self.wish.size}.zip"
+        size = self.config.resolution
+        path = folder("data") / ".official" / f"{self.frames.fingerprint()}_{size}.zip"
         if not path.is_file():
             part = self.frames.split("TRAIN")
-            write_dataset(replace(part, images=resized(part.images, self.wish.size).numpy()), path)
+            write_dataset(replace(part, images=resized(part.images, size).numpy()), path)
         return path.resolve()
 
     def hear(self, line, callback):
@@ -165,7 +180,7 @@ class Session:
     def judge(self, snapshot, when):
         """Import a snapshot, measure its images as those of a native run are, and remember where to go on from."""
         weights = self.folder.weights(round(when["kimg"]))
-        import_snapshot(snapshot, weights, self.name, self.frames.kind, self.wish.size)
+        import_snapshot(snapshot, weights, self.name, self.frames.kind, self.config.resolution)
         model, _ = load_weights(weights, self.device)
         self.sheet, row = self.gallery.look(model, when["kimg"])
         self.latest = {**when, **row}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echogan.errors import BadInput
 from echogan.files import atomic
-from echogan.report import across, codes, heatmap, lines, losses, progress, radar, seeds, style, violin
+from echogan.report import across, beside, codes, heatmap, lines, losses, progress, radar, seeds, style, violin
 from echogan.report.metrics import METRICS, leading
 from echogan.report.runs import read_runs
 
@@ -49,7 +49,9 @@ def plan(runs, results, alone=False):
         return _of_run(runs[0], results / runs[0].arch / runs[0].name)
     archs = {run.arch: [r for r in runs if r.arch == run.arch] for run in runs}
     jobs = [job for arch, group in archs.items() for job in _of_architecture(group, results / arch)]
-    return jobs + (_of_study(runs, results / TOGETHER) if len(archs) > 1 else [])
+    jobs += [(_beside(results, theirs), partial(beside.figure, theirs, own)) for theirs, own in beside.pairs(runs)]
+    runs = [run for run in runs if run.arch not in beside.OURS]  # another code's runs are no architecture of their own
+    return jobs + (_of_study(runs, results / TOGETHER) if len({run.arch for run in runs}) > 1 else [])
 
 
 def _of_run(run, folder):
@@ -89,6 +91,10 @@ def _of_study(runs, folder):
         (folder / "best_reading_against_training_time.png", partial(across.pareto, runs)),
         (folder / "as_published_beside_ours.png", partial(across.published_and_ours, runs)),
     ]
+
+
+def _beside(results, run):
+    return results / run.arch / f"beside_ours/{run.arch}_{run.name}_and_ours_over_kimg.png"
 
 
 def _samples(run, stem, moving=True):

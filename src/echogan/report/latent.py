@@ -24,12 +24,17 @@ def table(pictures, title, caption, rows=(), columns=(), width=None):
 
 @style.styled
 def effects(steps, changes, title, caption):
-    """What each direction changes: one panel a measure, one line a direction; `changes`: {measure: (k, steps)}."""
-    figure = style.new(1.9, title, caption)
+    """What each direction changes: one panel a measure, one line a direction; `changes`: {measure: (k, steps)}.
+
+    A step is one standard deviation of w.
+    """
+    figure = style.new(2.1, title, caption)
     panels = figure.subplots(1, len(changes), squeeze=False)[0]
     for ax, (name, values) in zip(panels, changes.items()):
         for i, (line, look) in enumerate(zip(np.asarray(values), style.looks(len(values)))):
-            ax.plot(steps, line, label=f"direction {i + 1}", **look.line(len(steps)))
-        ax.set(xlabel="steps of the standard deviation of w", title=f"change of {name}")
-    panels[0].legend(loc="best", fontsize=5)
+            ax.plot(steps, line, label=str(i + 1), **look.line(len(steps)))
+        ax.set_title(name, fontweight="normal")
+        ax.set(xlabel="steps", xticks=[steps[0], 0, steps[-1]])
+    lines, names = panels[0].get_legend_handles_labels()
+    figure.legend(lines, names, title="direction", loc="outside right center", handlelength=2.6, title_fontsize=6)
     return figure
