@@ -41,24 +41,28 @@ def segmenter(
 
 
 @command
-def dice(run: RunName, frames: Frames, split: str = "TEST", device: Device = "auto"):
+def dice(run: RunName, frames: Frames, split: str = "TEST", out: Path | None = None, device: Device = "auto"):
     """Dice of a segmenter's masks and those of frames: how good it is or, of synthetic frames, whether they obey.
 
     Args:
         run: segmenter/NAME, the folder of its run, or a .safetensors file.
         frames: folder of frames with masks.
         split: TRAIN, VAL or TEST of the frames.
+        out: CSV to write, a row for each frame.
         device: where to compute.
     """
     from echogan.data.frames import load_frames
     from echogan.downstream.masks import load_segmenter, obtained, schema
     from echogan.downstream.patients import spacing
     from echogan.engine.launch import pick_device
+    from echogan.files import write_text
     from echogan.metrics.segmentation import column, structures
 
     part = load_frames(frames).split(split)
     model = load_segmenter(run, pick_device(device), schema(part))
     scores = obtained(model, part.images, part.masks, spacing(part))
+    if out:
+        write_text(out, scores.to_csv(index=False, lineterminator="\n"))
     told = [f"{name} {scores[column('Dice', name)].mean():.3f}" for name in structures(part.labels)]
     print(f"Dice of {len(part)} {split} frames of {shown(frames)} ({part.kind}): {', '.join(told)}")
 

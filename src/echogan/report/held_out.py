@@ -26,7 +26,11 @@ def table(runs, names=SHOWN, stage="generate"):
 
 def caption(runs, stage="generate"):
     """Split, n and encoder of the table in one line."""
+<<<<<<< HEAD
     rows = [row for run in runs if (row := latest(run, stage)) is not None]
+=======
+    rows = [row for run in runs if (row := latest(run)) is not None]
+>>>>>>> 8d77960 (echogan study: the whole evidence by one command that goes on where it stopped; tables of results/README.md)
     n = sorted({(int(row["n_real"]), int(row["n_fake"])) for row in rows})
     kinds = sorted({run.kind for run in runs})
     encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
@@ -35,13 +39,29 @@ def caption(runs, stage="generate"):
 
 
 def latest(run, stage="generate"):
+<<<<<<< HEAD
     """The latest TEST row of a run, without its empty cells, as a dict; None where it was not judged."""
     if "split" not in run.metrics:
         return None
     rows = run.metrics[run.metrics["split"] == "TEST"]
     stages = rows["stage"].fillna("generate") if "stage" in rows else pd.Series("generate", rows.index)
     rows = rows[stages == stage]
+=======
+    """{column: value} of the latest TEST row of a run, None where TEST was not read."""
+    if "split" not in run.metrics:
+        return None
+    rows = run.metrics[run.metrics["split"] == "TEST"]
+    if "stage" in rows:  # where it is blank, what the readings of training looked at
+        rows = rows[rows["stage"].replace("", _usual(run)).fillna(_usual(run)) == stage]
+    elif stage != "generate":
+        return None
+>>>>>>> 8d77960 (echogan study: the whole evidence by one command that goes on where it stopped; tables of results/README.md)
     return rows.iloc[-1].dropna().to_dict() if len(rows) else None
+
+
+def _usual(run):
+    stages = run.readings["stage"].replace("", None).dropna()
+    return stages.iloc[-1] if len(stages) else "generate"
 
 
 def _cell(row, name):
