@@ -39,7 +39,9 @@ test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m slow
 
 benchmark: $(VENV)/installed-dev
-	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+	@failed=; for script in benchmarks/*.py; do echo "== $$script"; \
+		OMP_NUM_THREADS=1 $(BIN)/python $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 colab: $(VENV)/installed-dev
 	$(BIN)/python colab/build.py

@@ -221,7 +221,7 @@ def computes_bf16():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--official", type=Path, required=True)
+    parser.add_argument("--official", type=Path, default=Path("external/stylegan2-ada-pytorch"))
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--base", type=int, default=16384)
     parser.add_argument("--batch", type=int, default=8)
@@ -231,6 +231,10 @@ def main():
     args = parser.parse_args()
     if args.variant:
         return measure(args)
+    if not (args.official / "training" / "networks.py").is_file():
+        return print(
+            f"{args.official} is no clone of the official code, which this compares with; see external/README.md"
+        )
     native = computes_bf16()
     print(
         f"{args.resolution} px, channel base {args.base}, batch {args.batch}, {args.threads} threads, bf16 by {native}"

@@ -1,11 +1,13 @@
-"""The results notebooks are committed executed; running them again on experiments/ gives the same list of pictures."""
+"""What results/ holds is what experiments/ says: the notebooks' pictures, the tables of its README."""
 
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from echogan import notebook
+from echogan import models, notebook
+from echogan.report import readme
+from echogan.report.runs import read_runs
 
 ROOT = Path(__file__).parents[1]
 LIVE = ("Latent_Explorer",)  # whoever opens it runs it: committed stripped, it draws from weights
@@ -47,3 +49,10 @@ def test_running_it_again_draws_the_same_list_of_pictures(path, monkeypatch):
         before = len(shown)
         exec(cell.source, scope)
         assert len(shown) - before == pictures(cell), cell.source
+
+
+def test_the_tables_are_those_of_the_runs():
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    listed = {arch: tuple(models.load(arch).CONFIGS) for arch in models.names()}
+    fresh = readme.inserted(page, readme.tables(read_runs(ROOT / "experiments"), listed))
+    assert page == fresh, "results/README.md is not that of experiments/; run `echogan report --tables`"
