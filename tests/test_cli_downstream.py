@@ -24,7 +24,9 @@ def test_train_a_segmenter_and_ask_for_its_dice(folders, capsys):
     words = ("--kimg", 0.064, "--resolution", 32, "--device", "cpu")
     assert run("segmenter", folders / "real", "--name", "a", *words) == 0
     assert "segmenter/a trained to 0.064 kimg" in capsys.readouterr().out
-    assert run("dice", "segmenter/a", folders / "real", "--device", "cpu") == 0
+    out = folders / "dice.csv"
+    assert run("dice", "segmenter/a", folders / "real", "--out", out, "--device", "cpu") == 0
+    assert len(pd.read_csv(out)) == 12 and "Dice_left_ventricle" in pd.read_csv(out)
     line = capsys.readouterr().out
     assert line.startswith("Dice of 12 TEST frames of") and "(drawn hearts): left ventricle 0." in line
     assert run("dice", "segmenter/b", folders / "real") == 1

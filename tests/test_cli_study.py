@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from echogan.cli import main, steps
+from echogan.cli.plan import ROWS
 from echogan.cli.steps import Step, fresh, take
-from echogan.cli.study import ROWS
 from echogan.config import RunFolder, folder
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
@@ -135,10 +135,10 @@ def test_wrong_words_are_refused_before_any_work(words, said, here, capsys):
 # ------------------------------------------------------------------------------------------------ rehearsals
 
 
-def begin(root, *words):
+def begin(root, *words, kimg=0.3, seeds=2):
     """A study in a process group of its own, as a terminal starts it."""
     places = {f"ECHOGAN_{name}": str(root / name.lower()) for name in ("EXPERIMENTS", "RESULTS")}
-    command = [sys.executable, "-m", "echogan.cli", "study", "--kimg", "0.3", "--seeds", "2", *map(str, words)]
+    command = [sys.executable, "-m", "echogan.cli", "study", *map(str, ("--kimg", kimg, "--seeds", seeds, *words))]
     return subprocess.Popen(
         command, env={**os.environ, **places}, start_new_session=True, stderr=subprocess.PIPE, text=True
     )
@@ -182,7 +182,7 @@ def test_a_licence_holder_gets_the_fid_as_it_was_published(tmp_path, monkeypatch
     study = tmp_path / "EchoNet-Dynamic"
     assert run("phantom", study, "--patients", 48) == 0
     words = ("--data", study, "--only", "stylegan2_ada/plain", "stylegan2_ada/E4", "--fakes", 64)
-    assert begin(tmp_path, *words).wait() == 0
+    assert begin(tmp_path, *words, kimg=0.05, seeds=1).wait() == 0
     experiments = tmp_path / "experiments" / "EchoNet-Dynamic"
     for name in ("plain_as_published", "E4_as_published"):
         found = RunFolder.of("stylegan2_ada", name, experiments)

@@ -58,15 +58,13 @@ def inserted(page, text):
 def tables(runs, listed):
     """Markdown of all tables."""
     listed = {arch: listed[arch] for arch in ARCHITECTURES if arch in listed}
-    runs = [
-        run for run in runs if not run.study and _config(run) in listed.get(run.arch, ()) and _config(run) != "demo"
-    ]
-    ours, others = _one_data(runs)
+    known = [run for run in runs if not run.study and run.name != "demo" and _config(run) in listed.get(run.arch, ())]
+    ours, others = _one_data(known)
     chosen = [run for arch in listed for run in _chosen([run for run in ours if run.arch == arch])]
     parts = [_said(ours), _table(_quality(chosen)), NOTE, "### Price", _table(_price(chosen, ours))]
     parts += ["### What was published", _table(_originals(listed)), *_as_published(runs)]
     parts += ["### Every run", _table([_of_run(run) for run in ours]), *_other_data(others)]
-    parts += ["### Not run", _not_run(runs, listed)]
+    parts += ["### Not run", _not_run(known, listed)]
     return "\n\n".join(parts)
 
 
