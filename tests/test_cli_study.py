@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from echogan.cli import main, steps
-from echogan.cli.plan import ROWS
+from echogan.cli.plan import ROWS, Plan
 from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
 from echogan.data.frames import save_index
@@ -118,6 +118,24 @@ def test_the_whole_study_and_again_with_another_seed_and_a_config_that_fails(sto
         f"wgan/{path.name}" for path in gp.path.parent.iterdir()
     }
     assert len(of_test(gp)) == 1  # TEST reports once
+
+
+def plan(**asked):
+    return Plan(
+        **{**dict(data="", camus="", tier="cpu", only=(), patients=2000, kimg=None, seeds=3, fakes=64), **asked}
+    )
+
+
+def test_other_data_sizes_and_tiers_have_folders_of_their_own(stored):
+    names = [plan(), plan(patients=48), plan(tier="gpu"), plan(data=str(stored)), plan(data=str(stored), tier="gpu")]
+    assert [p.name for p in names] == ["", "phantom_48", "gpu", "blobs", "blobs_gpu"]
+
+
+def test_frames_with_masks_of_their_own_serve_where_masks_are_wanted(stored):
+    given, (spade,) = plan(data=str(stored)), [row for row in ROWS if row.arch == "spade"]
+    assert given.frames(spade, "S1").name == "phantom_camus_2000_seed0_128px"
+    (stored / "labels.json").write_text("{}")
+    assert given.frames(spade, "S1") == stored.resolve() == given.place("frames")
 
 
 @pytest.mark.parametrize(

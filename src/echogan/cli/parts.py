@@ -125,15 +125,18 @@ def stages(run):
 
 
 def reported(run, split, stage):
-    """Whether the present best weights have a row of a split in the metrics.csv of their run."""
+    """Whether the present best weights have a row of a split in the metrics.csv of their run; a blank stage is the only one."""
     from math import isclose
+
+    import pandas as pd
 
     from echogan.report.tables import read_table
 
     table, _ = read_table(run.metrics)
     if "split" not in table or not run.weights("best").is_file():
         return False
-    rows = table[(table["split"] == split) & (table.get("stage", "") == stage)]
+    stages = table.get("stage", pd.Series("", table.index))
+    rows = table[(table["split"] == split) & stages.isin(["", stage])]
     return any(isclose(kimg, chosen_kimg(run), rel_tol=1e-5) for kimg in rows["kimg"])
 
 
