@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from echogan.report.metrics import written
+from echogan.report.run import STAGES
 
 SHOWN = ("FID", "KID", "precision", "recall", "density", "coverage", "vendi", "SWD", "JSD", "spectrum_dB", "LPIPS")
 
@@ -26,11 +27,7 @@ def table(runs, names=SHOWN, stage="generate"):
 
 def caption(runs, stage="generate"):
     """Split, n and encoder of the table in one line."""
-<<<<<<< HEAD
     rows = [row for run in runs if (row := latest(run, stage)) is not None]
-=======
-    rows = [row for run in runs if (row := latest(run)) is not None]
->>>>>>> 8d77960 (echogan study: the whole evidence by one command that goes on where it stopped; tables of results/README.md)
     n = sorted({(int(row["n_real"]), int(row["n_fake"])) for row in rows})
     kinds = sorted({run.kind for run in runs})
     encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
@@ -39,29 +36,21 @@ def caption(runs, stage="generate"):
 
 
 def latest(run, stage="generate"):
-<<<<<<< HEAD
-    """The latest TEST row of a run, without its empty cells, as a dict; None where it was not judged."""
+    """The latest TEST row of a run, without its empty cells, as a dict; None where it was not judged.
+
+    Where a row does not tell its stage, it is that of the readings in training.
+    """
     if "split" not in run.metrics:
         return None
     rows = run.metrics[run.metrics["split"] == "TEST"]
-    stages = rows["stage"].fillna("generate") if "stage" in rows else pd.Series("generate", rows.index)
-    rows = rows[stages == stage]
-=======
-    """{column: value} of the latest TEST row of a run, None where TEST was not read."""
-    if "split" not in run.metrics:
-        return None
-    rows = run.metrics[run.metrics["split"] == "TEST"]
-    if "stage" in rows:  # where it is blank, what the readings of training looked at
-        rows = rows[rows["stage"].replace("", _usual(run)).fillna(_usual(run)) == stage]
-    elif stage != "generate":
-        return None
->>>>>>> 8d77960 (echogan study: the whole evidence by one command that goes on where it stopped; tables of results/README.md)
+    told = rows["stage"].fillna("") if "stage" in rows else pd.Series("", rows.index)
+    rows = rows[told.where(told != "", _usual(run)) == stage]
     return rows.iloc[-1].dropna().to_dict() if len(rows) else None
 
 
 def _usual(run):
-    stages = run.readings["stage"].replace("", None).dropna()
-    return stages.iloc[-1] if len(stages) else "generate"
+    stages = [stage for stage in run.readings.get("stage", ()) if stage in STAGES]
+    return stages[-1] if stages else STAGES[0]
 
 
 def _cell(row, name):
