@@ -1,18 +1,23 @@
 # Each target makes everything it needs on a fresh machine: uv, .venv, the package. Python >= 3.10 and make are enough.
 #   make demo       the whole study in small, under five minutes on two cores
 #   make notebook   JupyterLab on training/
+#   make study      everything of the evidence, going on where it stopped: make study DATA=/path/to/EchoNet-Dynamic TIER=gpu
 #   make test       what must always hold (fast tier); make test-slow, make benchmark
 # TORCH=auto lets uv pick the torch build for this machine's driver, or the small CPU one: make demo TORCH=auto
 
 PYTHON ?= >=3.10,<3.14
 TORCH ?=
+TIER ?= cpu
+DATA ?=
+CAMUS ?=
+ONLY ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python -c constraints.txt $(if $(TORCH),--torch-backend=$(TORCH)) -e .
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo notebook test test-slow benchmark colab figures constraints clean
+.PHONY: demo notebook study test test-slow benchmark colab figures constraints clean
 
 demo: $(VENV)/installed
 	$(BIN)/echogan demo
@@ -20,6 +25,9 @@ demo: $(VENV)/installed
 notebook: $(VENV)/installed
 	$(BIN)/python -m ipykernel install --sys-prefix --name echogan --display-name EchoGAN
 	$(BIN)/jupyter lab training
+
+study: $(VENV)/installed
+	$(BIN)/echogan study --tier $(TIER) $(if $(DATA),--data "$(DATA)") $(if $(CAMUS),--camus "$(CAMUS)") $(if $(ONLY),--only $(ONLY))
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -31,7 +39,9 @@ test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m slow
 
 benchmark: $(VENV)/installed-dev
-	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+	@failed=; for script in benchmarks/*.py; do echo "== $$script"; \
+		OMP_NUM_THREADS=1 $(BIN)/python $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 colab: $(VENV)/installed-dev
 	$(BIN)/python colab/build.py

@@ -269,7 +269,7 @@ def computes_bf16():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--official", type=Path, required=True)
+    parser.add_argument("--official", type=Path, default=Path("external/stylegan2-ada-pytorch"))
     parser.add_argument("--config", default="E4", choices=[k for k, c in CONFIGS.items() if c.published])
     parser.add_argument("--full", action="store_true", help="128 px at full width, not the CPU tier")
     parser.add_argument("--base", type=int, help="base / r channels at resolution r; default the config's")
@@ -280,6 +280,10 @@ def main():
     args = parser.parse_args()
     if args.variant:
         return serve(args)
+    if not (args.official / "training" / "networks.py").is_file():
+        return print(
+            f"{args.official} is no clone of the official code, which this compares with; see external/README.md"
+        )
     native, c = computes_bf16(), settings(args)
     size = f"{c.resolution} px, channel base {c.base}, at most {c.widest}, batch {c.batch}"
     print(f"{args.config}: {size}, {args.threads} threads, bf16 by {native}, torch {torch.__version__}")

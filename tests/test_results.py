@@ -1,4 +1,4 @@
-"""The results notebooks are of one outline and committed executed; running them again gives the same list of pictures."""
+"""What results/ holds is what experiments/ says: the notebooks, of one outline and executed, and the tables of its README."""
 
 import importlib.util
 import sys
@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echogan import notebook
+from echogan import models, notebook
 from echogan.data.images import write_png
+from echogan.report import readme
+from echogan.report.runs import read_runs
 from tests.report.conftest import slim, write_run
 from tests.report.test_downstream import measured
 
@@ -144,3 +146,10 @@ def test_a_page_shows_what_there_is_and_names_what_lacks(name, places, monkeypat
 def test_an_unknown_page_is_one_sentence():
     with pytest.raises(SystemExit, match="there is no page Wgan"):
         builder.main(["Wgan"])
+
+
+def test_the_tables_are_those_of_the_runs():
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    listed = {arch: tuple(models.load(arch).CONFIGS) for arch in models.names()}
+    fresh = readme.inserted(page, readme.tables(read_runs(ROOT / "experiments"), listed))
+    assert page == fresh, "results/README.md is not that of experiments/; run `echogan report --tables`"

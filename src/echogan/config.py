@@ -74,6 +74,7 @@ class RunFolder:
     samples = property(lambda self: self.path / "generated_samples")
     losses = property(lambda self: self.path / "metrics_csv" / "losses.csv")
     metrics = property(lambda self: self.path / "metrics_csv" / "metrics.csv")
+    audit = property(lambda self: self.path / "metrics_csv" / "audit.csv")
 
     def weights(self, which):
         """checkpoints/<which>.safetensors; `which` is "best", "last" or a number of kimg."""

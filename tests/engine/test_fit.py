@@ -26,9 +26,9 @@ def train(frames, folder, settings=SETTINGS, config=CONFIG, callback=None, arch=
 
 
 def rows(path):
-    """A CSV without its seconds."""
+    """A CSV without what the machine adds to it."""
     with open(path, newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+        return [{k: v for k, v in row.items() if k not in ("seconds", "peak_MB")} for row in csv.DictReader(file)]
 
 
 def tensors(path):

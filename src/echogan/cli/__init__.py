@@ -16,7 +16,7 @@ from echogan.cli import phantom, data, camus, export
 from echogan.cli import train, reconstruct, synthesize, showcase, sweep, official
 from echogan.cli import judge, audit, latent, downstream
 from echogan.cli import enhance
-from echogan.cli import report, start
+from echogan.cli import report, study, start
 # fmt: on
 
 SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."

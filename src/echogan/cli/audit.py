@@ -4,7 +4,7 @@ from pathlib import Path
 
 from echogan.cli.app import Bar, Device, command
 from echogan.cli.judge import Fakes
-from echogan.config import shown
+from echogan.config import RunFolder, shown
 
 
 @command
@@ -19,6 +19,7 @@ def audit(
     device: Device = "auto",
     out: Path | None = None,
     json: bool = False,
+    keep: bool = False,
 ):
     """Count copies of training patients among images, by a threshold that flags 5 % of unseen real patients.
 
@@ -33,18 +34,23 @@ def audit(
         device: where to compute.
         out: picture to write, .png or .pdf: the worst pairs beside their nearest real frames, and all distances.
         json: print every number as one object.
+        keep: append the row to the audit.csv of the run.
     """
-    from echogan.engine.audit import audit as run
+    from echogan.engine import audit as engine
     from echogan.engine.launch import pick_device
     from echogan.engine.sampling import Wanted
     from echogan.report.audit import picture, write
 
+    if keep:
+        RunFolder.find(fakes)
     if out:
         picture(out)  # refused before the work, not after it
     with Bar("audit", "image") as tell:
-        found = run(fakes, training, heldout, n, Wanted(seed, kimg, truncation), pick_device(device), tell)
+        found = engine.audit(fakes, training, heldout, n, Wanted(seed, kimg, truncation), pick_device(device), tell)
     if out:
         write(found, out)
+    if keep:
+        engine.keep(fakes, found)
     print(_object(found.row) if json else _line(fakes, found.row, out))
 
 

@@ -9,17 +9,20 @@ from echogan.errors import BadInput
 
 
 @command
-def report(run: RunName = "", html: bool = False, cards: bool = False):
-    """Draw figures from the CSVs of runs into results/; exit code 1 where something was missing.
+def report(run: RunName = "", html: bool = False, cards: bool = False, tables: bool = False):
+    """Draw figures from the CSVs of runs, and tables into results/README.md; exit code 1 where something was missing.
 
     Args:
         run: folder of a run or <arch>/<config>; default all runs in experiments/.
         html: write self-contained pages instead.
         cards: write MODEL_CARD.md and DATA_CARD.md of all runs instead, beside results/.
+        tables: write the tables alone.
     """
     if cards:
         return _write_cards(run)
-    if drawn_of(run, html):
+    if tables or not (run or html):
+        _write_tables()
+    if not tables and drawn_of(run, html):
         sys.exit(1)  # what there is has been drawn; what is missing was named
 
 
@@ -33,6 +36,15 @@ def _write_cards(run):
     with Bar("cards", "page") as tell:
         pages = write_cards(folder("experiments"), beside, shipped().values(), papers, tell)
     print(f"{', '.join(str(shown(page)) for page in pages)} written")
+
+
+def _write_tables():
+    from echogan import models
+    from echogan.report import readme
+    from echogan.report.runs import read_runs
+
+    listed = {arch: tuple(models.load(arch).CONFIGS) for arch in models.names()}
+    print(f"tables in {shown(readme.write(read_runs(folder('experiments')), folder('results'), listed))}")
 
 
 def drawn_of(run, html=False):

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from echogan.config import RunFolder
 from echogan.data.clip import SPLITS
 from echogan.data.frames import FrameSet, load_frames
+from echogan.engine.recorder import Table
 from echogan.engine.sampling import BEST
 from echogan.engine.source import fakes_of
 from echogan.errors import BadInput
@@ -25,6 +27,7 @@ class Audit:
     fakes: np.ndarray  # (n,) distance of each generated image to its nearest training frame
     heldout: np.ndarray  # (m,) the same of one real frame of each unseen patient
     kind: str
+    known: dict  # what config made the images, at which kimg; empty for pictures from elsewhere
     worst: list = field(default_factory=list)  # `Pair`, nearest first
 
 
@@ -48,7 +51,8 @@ def audit(source, training, heldout=None, n=1000, wanted=BEST, device="cpu", cal
     unseen = _unseen(_frames(heldout if heldout is not None else training))
     privacy.refuse_shared(train.index["patient"], unseen.index["patient"])
     queries = unseen.images[privacy.one_each(unseen.index["patient"], wanted.seed)]
-    images = _fit(fakes_of(source, n, wanted, device)[0].cpu().numpy(), train.images)
+    given, known = fakes_of(source, n, wanted, device)
+    images = _fit(given.cpu().numpy(), train.images)
     search = _Search(train, device, callback, total=2 * (len(images) + len(queries)) + len(copies.KINDS) * PLANTED)
     real, made = search(queries), search(images)
     limit = privacy.threshold(real.distance)
@@ -65,9 +69,16 @@ def audit(source, training, heldout=None, n=1000, wanted=BEST, device="cpu", cal
         "C_T": _copying(train.images, images, queries, made, real),
         **_caught(search, limit, wanted.seed),
     }
-    found = Audit(row, limit, made.distance, real.distance, train.kind)
+    found = Audit(row, limit, made.distance, real.distance, train.kind, known)
     found.worst = _worst(found, images, made, train.images, unseen.images, device)
     return found
+
+
+def keep(source, found):
+    """Append the numbers of an `Audit` to metrics_csv/audit.csv of the run that it is of; returns the file."""
+    run = RunFolder.find(source)
+    Table(run.audit, ("kimg",)).add({"kimg": found.known["kimg"], **found.row})
+    return run.audit
 
 
 def _authenticity(search, made, real):

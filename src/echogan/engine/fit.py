@@ -18,7 +18,7 @@ from echogan.engine.describe import adopt, describe, resolved
 from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
-from echogan.engine.launch import hardware, make_deterministic, pick_device, pick_precision
+from echogan.engine.launch import hardware, make_deterministic, peak_memory, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, Table
@@ -167,7 +167,7 @@ class Run:
         kimg = self.engine.clock.kimg
         with self.engine.averaged() as model:
             sheet, row = self.gallery.look(model, kimg)
-            self.latest = {**self._when(), **row}
+            self.latest = {**self._when(), **row, "peak_MB": peak_memory(self.device)}
             self.metrics.add(self.latest)
             if watch.improved(self._readings(self.gallery.chosen_by)):
                 self._export("best", model)

@@ -58,6 +58,17 @@ def hardware(device):
     return f"{threads} thread{'s' * (threads > 1)} of {_processor()}"
 
 
+def peak_memory(device):
+    """MB that this process has held at most: allocated on its GPU, resident on a CPU; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) * 1024 / 1e6 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
+
+
 def _processor():
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

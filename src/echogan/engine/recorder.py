@@ -24,6 +24,8 @@ METRICS = (
     *("floor_SSIM", "floor_MS_SSIM", "floor_PSNR", "floor_LPIPS"),
     "stage",  # what the reading looked at: generate or translate
     *("bits", "JPEG2000_bits", "JPEG2000_SSIM", "JPEG2000_PSNR", "JPEG2000_LPIPS"),  # an image's, of an autoencoder
+    "peak_MB",  # memory of the process that trains, at most so far
+    *("images_per_s", "hardware"),  # made by the weights that were judged, and on what
 )
 
 

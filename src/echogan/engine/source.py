@@ -1,6 +1,8 @@
 """Images to judge, wherever they come from: a run, its weights, a folder or a ZIP of pictures of any project."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from echogan.data.stills import Still, list_stills
 from echogan.data.tree import open_tree
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.evaluate import spread
+from echogan.engine.launch import hardware
 from echogan.engine.sampling import BEST, class_of, find_weights, generated, refuse_translator
 from echogan.engine.translating import inputs_of, translated
 from echogan.errors import BadInput
@@ -35,11 +38,13 @@ def fakes_of(source, n, wanted=BEST, device="cpu", given=None):
     stage = wanted.stage or model.makes(header["kimg"])
     if given is not None and stage == "translate" and model.paired:
         bits = {"bits": model.config.bits} if hasattr(model.config, "bits") else {}
-        return translated(model, inputs_of(model, given, device), wanted), {**known, "stage": stage, **bits}
+        images, speed = _timed(partial(translated, model, inputs_of(model, given, device), wanted), device)
+        return images, {**known, "stage": stage, **bits, **speed}
     if wanted.stage == "translate":
         raise BadInput(f"{known['arch']}/{known['config']} aims at no true image to be judged by; leave the stage out")
     refuse_translator(model, header)
-    return generated(model, n, wanted, class_of(header, wanted.label)), {**known, "stage": "generate"}
+    images, speed = _timed(partial(generated, model, n, wanted, class_of(header, wanted.label)), device)
+    return images, {**known, "stage": "generate", **speed}
 
 
 def enhanced_of(source, low, n, wanted=BEST, device="cpu"):
@@ -55,7 +60,22 @@ def enhanced_of(source, low, n, wanted=BEST, device="cpu"):
     low = low.domain("A")
     some = low.where(np.isin(np.arange(len(low)), spread(np.arange(len(low)), n or len(low), wanted.seed)))
     known = {"arch": header["arch"], "config": header["name"], "kimg": header["kimg"]}  # no pairs, so no stage
-    return translated(model, inputs_of(model, some, device), wanted), known
+    images, speed = _timed(partial(translated, model, inputs_of(model, some, device), wanted), device)
+    return images, {**known, **speed}
+
+
+def _timed(make, device):
+    """(the images of `make()`, {how many of them a second, on what})."""
+    place = torch.device(device)
+    if place.type == "cuda":
+        make()  # chooses its kernels
+        torch.cuda.synchronize(place)
+    began = time.perf_counter()
+    images = make()
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+    speed = len(images) / (time.perf_counter() - began)
+    return images, {"images_per_s": speed, "hardware": hardware(place).replace(",", "")}
 
 
 def _holds_pictures(source):

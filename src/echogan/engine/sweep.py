@@ -76,14 +76,14 @@ def sweep(jobs, launch, slots, retries=1, callback=None, interval=1.0):
     """
     free = list(slots)
     for job in jobs:
-        job.state = "done" if _finished(job) else "waiting"
+        job.state = "done" if finished(job) else "waiting"
     while any(job.state in ("waiting", "running", "elsewhere") for job in jobs):
         for job in jobs:
             if job.state == "running" and (code := job.handle.poll()) is not None:
                 free.append(job.device)
                 _judge(job, code, retries)
             elif job.state == "elsewhere" and not _held(job.run):
-                job.state = "done" if _finished(job) else "waiting"
+                job.state = "done" if finished(job) else "waiting"
         for job in jobs:
             if job.state == "waiting" and free:
                 _start(job, launch, free)
@@ -109,7 +109,8 @@ def _judge(job, code, retries):
     job.state = "waiting" if job.tries <= retries else "failed"
 
 
-def _finished(job):
+def finished(job):
+    """Whether a job's run has reached its kimg and can go on from there."""
     return job.run.last.is_file() and job.reached >= job.kimg * (1 - 1e-6)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from echogan.report.metrics import written
+from echogan.report.run import STAGES
 
 SHOWN = ("FID", "KID", "precision", "recall", "density", "coverage", "vendi", "SWD", "JSD", "spectrum_dB", "LPIPS")
 PAIRED = ("SSIM", "MS_SSIM", "PSNR", "LPIPS", "JPEG2000_SSIM", "JPEG2000_PSNR", "JPEG2000_LPIPS")
@@ -49,13 +50,21 @@ def caption(runs, stage="generate"):
 
 
 def latest(run, stage="generate"):
-    """The latest TEST row of a run, without its empty cells, as a dict; None where it was not judged."""
+    """The latest TEST row of a run, without its empty cells, as a dict; None where it was not judged.
+
+    Where a row does not tell its stage, it is that of the readings in training.
+    """
     if "split" not in run.metrics:
         return None
     rows = run.metrics[run.metrics["split"] == "TEST"]
-    stages = rows["stage"].fillna("generate") if "stage" in rows else pd.Series("generate", rows.index)
-    rows = rows[stages == stage]
+    told = rows["stage"].fillna("") if "stage" in rows else pd.Series("", rows.index)
+    rows = rows[told.where(told != "", _usual(run)) == stage]
     return rows.iloc[-1].dropna().to_dict() if len(rows) else None
+
+
+def _usual(run):
+    stages = [stage for stage in run.readings.get("stage", ()) if stage in STAGES]
+    return stages[-1] if stages else STAGES[0]
 
 
 def _cell(row, name):

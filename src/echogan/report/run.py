@@ -19,6 +19,7 @@ ARCHITECTURES = {
     "spade": "SPADE",
 }
 CHOOSES = ("VAL", "TRAIN")  # whose readings make a curve; TEST reports once, in a table of its own (`held_out`)
+REPORTS = ("TEST", "ALL")
 STAGES = ("generate", "translate")  # images from noise; images made of images, such as reconstructions
 PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
 COUNTS = "_updates"  # ends the columns of losses.csv that count updates, e.g. G_updates
@@ -125,8 +126,8 @@ class Run:
 
     @property
     def readings(self):
-        """The rows of metrics.csv but those of TEST."""
-        return self.metrics[self.metrics["split"] != "TEST"] if "split" in self.metrics else self.metrics
+        """The rows of metrics.csv but those that report: of TEST, and of all frames at once as others measure FID."""
+        return self.metrics[~self.metrics["split"].isin(REPORTS)] if "split" in self.metrics else self.metrics
 
     def stage_at(self, kimg):
         """What the reading nearest to `kimg` looked at: one of `STAGES`, "" where the table does not say."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from echogan.errors import BadInput
 
-TEXT = {"split", "encoder", "encoder_sha256", "floor_of", "paired", "stage", "run_id", "carpeta"}
+TEXT = {"split", "encoder", "encoder_sha256", "floor_of", "paired", "stage", "hardware", "run_id", "carpeta"}
 
 
 def read_rows(path):

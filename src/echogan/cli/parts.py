@@ -1,0 +1,261 @@
+"""The steps of the study, part by part. Each part looks at what those before it left: which runs are there, which VAL chose."""
+
+from functools import partial
+from pathlib import Path
+
+from echogan.cli.plan import OTHER_DATA, SEGMENTERS, SOURCES
+from echogan.cli.steps import Step, fresh
+from echogan.config import RunFolder
+from echogan.errors import BadInput
+from echogan.files import read_json
+
+SYNTHETIC = 400  # labelled recordings that a SPADE makes for each segmenter of `downstream`
+PUBLISHED_WAY = ("extract", "--phases", "counted", "--bilateral")  # of the frames that 9.17 was measured on
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+def wanted(plan):
+    """Names of the sources that the configs asked for learn from."""
+    return {OTHER_DATA.get((row.arch, name), row.data) for row in plan.rows for name in plan.configs(row)}
+
+
+def recordings(plan):
+    """`--data`, or the phantom in its place."""
+    if "frames" not in wanted(plan) and not plan.data:
+        return []
+    return prepared(plan, SOURCES[0], plan.data)
+
+
+def siblings(plan):
+    """Frames with masks, and of two qualities."""
+    steps = []
+    for source in SOURCES[1:]:
+        if source.name in wanted(plan) and plan.place(source.name) != plan.place("frames"):
+            steps += prepared(plan, source, plan.camus)
+    return steps
+
+
+def prepared(plan, source, given):
+    """Steps to the frames of a source: its phantom where no data are given, then what prepares them."""
+    frames, prepare, steps = plan.place(source.name), source.prepare, []
+    ready = (frames / "manifest.json").is_file
+    origin = Path(given).resolve() if given else frames.with_name(frames.name.removesuffix("_128px"))
+    if not given:
+        words = ("phantom", origin, "--layout", source.layout, "--patients", plan.patients)
+        steps.append(Step(f"phantom {source.name}", words, lambda: ready() or (origin / "phantom.json").is_file()))
+    elif source.name == "quality":
+        prepare = ("camus", "--size", "128", "--low", "Poor")
+    words = (prepare[0], origin, frames, *prepare[1:])
+    return [*steps, Step(f"prepare {source.name}", words, ready)]
+
+
+# ------------------------------------------------------------------------------------------------ training, TEST
+
+
+def configs(plan):
+    """Every config once, judged as soon as it is trained."""
+    for row in plan.rows:
+        for name in plan.configs(row):
+            yield from trained(plan, row, name)
+            yield from judged(plan, row, name, plan.frames(row, name))
+
+
+def repeats(plan):
+    """More seeds of what counts most."""
+    for row in plan.rows:
+        for name in chosen(plan, row):
+            for seed in range(1, plan.seeds):
+                yield from trained(plan, row, name, seed)
+                yield from judged(plan, row, f"{name}_seed{seed}", plan.frames(row, name))
+
+
+def chosen(plan, row):
+    """The best config of an architecture by its VAL readings, and the published one."""
+    from echogan.report import across
+    from echogan.report.runs import read_run
+
+    names = [name for name in plan.configs(row) if (row.arch, name) not in OTHER_DATA]  # one data set, one ranking
+    runs = [read_run(run.path) for name in names if (run := plan.run(row, name)).config.is_file()]
+    try:
+        best = [run.name for run in across.best_runs(runs)]
+    except BadInput:  # no reading yet
+        best = []
+    published = [name for name in plan.configs(row) if name == row.published]
+    return list(dict.fromkeys([*best, *published]))
+
+
+def trained(plan, row, config, seed=0, frames=None, name=""):
+    """The step that trains one run, after its segmenter where it weighs one."""
+    from echogan.engine.sweep import finished, jobs_of
+
+    frames = frames or plan.frames(row, config)
+    kimg = plan.kimg or (row.cpu if plan.tier == "cpu" else row.gpu)
+    more = [*plan.device, *["--small"] * (plan.tier == "cpu")]
+    if source := SEGMENTERS.get((row.arch, config)):
+        yield segmenter(plan, source)
+        more += ["--segmenter", str(_segmenter(plan, source).path)]
+    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, plan.experiments)
+    if name:
+        job.run, job.words[job.words.index("--name") + 1] = plan.run(row, name), name
+    told, needs = f"train {row.arch}/{job.run.path.name}", (frames / "manifest.json",)
+    yield Step(told, tuple(job.words), partial(finished, job), needs)
+
+
+def judged(plan, row, name, frames):
+    """Steps that judge the weights VAL chose on TEST, in every way that applies: made from noise, made of images."""
+    run = plan.run(row, name)
+    for stage in stages(run):
+        words = ("evaluate", run.path, "--reference", frames, "--split", "test", "--keep", *plan.device)
+        told = f"TEST {row.arch}/{name} {stage}".strip()
+        more = ("--stage", stage) if stage else ()
+        yield Step(told, (*words, *more), partial(reported, run, "TEST", stage), (run.weights("best"),))
+
+
+def stages(run):
+    """How the best weights of a run can be judged; an enhancer has one way and no name for it."""
+    from echogan.engine.checkpoint import load_weights
+
+    if not run.weights("best").is_file():
+        return [""]  # its step says what is missing
+    model, header = load_weights(run.weights("best"))
+    found = ["translate"] * model.paired + ["generate"] * (model.makes(header["kimg"]) == "generate")
+    return found or [""]
+
+
+def reported(run, split, stage):
+    """Whether the present best weights have a row of a split in the metrics.csv of their run; a blank stage is the only one."""
+    from math import isclose
+
+    import pandas as pd
+
+    from echogan.report.tables import read_table
+
+    table, _ = read_table(run.metrics)
+    if "split" not in table or not run.weights("best").is_file():
+        return False
+    stages = table.get("stage", pd.Series("", table.index))
+    rows = table[(table["split"] == split) & stages.isin(["", stage])]
+    return any(isclose(kimg, chosen_kimg(run), rel_tol=1e-5) for kimg in rows["kimg"])
+
+
+def chosen_kimg(run):
+    """The moment of training of the best weights."""
+    from safetensors import safe_open
+
+    with safe_open(run.weights("best"), "np") as file:
+        return float(file.metadata()["kimg"])
+
+
+# ------------------------------------------------------------------------------------------------ privacy, use
+
+
+def audits(plan):
+    """Copies of training patients among what is generated."""
+    for row in plan.rows:
+        for name in chosen(plan, row):
+            run = plan.run(row, name)
+            if "generate" in stages(run):
+                words = ("audit", run.path, "--training", plan.frames(row, name), "--keep", *plan.device)
+                needs = (run.weights("best"),)
+                yield Step(f"audit {row.arch}/{name}", words, partial(fresh, run.audit, *needs), needs)
+
+
+def uses(plan):
+    """Enhancers beside plain filters; segmenters that learnt from synthetic pictures beside those that did not."""
+    for row in plan.rows:
+        for name in chosen(plan, row):
+            if row.arch == "cyclegan" and (plan.frames(row, name) / "truth").is_dir():
+                yield rated(plan, row, name)
+            if row.arch == "spade":
+                yield segmenter(plan, "masks")
+                yield from synthesized(plan, row, name)
+
+
+def rated(plan, row, name):
+    """`echogan rate` of one enhancer on phantoms whose truth is known."""
+    run, out = plan.run(row, name), plan.results / "cyclegan" / f"{name}_rate.csv"
+    words = ("rate", plan.frames(row, name), "--run", run.path, "--out", out, *plan.device)
+    return Step(f"rate cyclegan/{name}", words, partial(fresh, out, run.weights("best")), (run.weights("best"),))
+
+
+def _segmenter(plan, source):
+    return RunFolder.of("segmenter", source, plan.experiments)
+
+
+def segmenter(plan, source, kimg=8.0):
+    """The segmenter of a source with masks."""
+    from echogan.engine.sweep import Job, finished
+
+    kimg, frames = plan.kimg or kimg, plan.place(source)
+    words = ("segmenter", frames, "--name", source, "--kimg", f"{kimg:g}", *plan.device)
+    job = Job(f"segmenter/{source}", _segmenter(plan, source), list(words), kimg)
+    return Step(f"segmenter {source}", words, partial(finished, job), (frames / "manifest.json",))
+
+
+def synthesized(plan, row, name):
+    """Labelled pictures of one SPADE, whether they obey their masks, and segmenters trained on them."""
+    run, masks, best = plan.run(row, name), plan.frames(row, name), plan.run(row, name).weights("best")
+    if not best.is_file():
+        return
+    place = run.path / "synthetic" / f"kimg_{chosen_kimg(run):g}"
+    made = [place / f"100_{seed}" for seed in range(plan.seeds)]
+    for seed, out in enumerate(made):
+        words = ("synthesize", run.path, masks, out, "--n", SYNTHETIC, "--seed", seed, *plan.device)
+        yield Step(f"synthesize spade/{name} seed {seed}", words, (out / "manifest.json").is_file, (best,))
+    ready = tuple(out / "manifest.json" for out in made)
+    out, judge = place / "dice.csv", _segmenter(plan, "masks")
+    words = ("dice", judge.path, made[0], "--split", "TRAIN", "--out", out, *plan.device)
+    yield Step(f"dice spade/{name}", words, out.is_file, (judge.weights("best"), *ready[:1]))
+    arms, shares = ("--arms", "real", "synthetic", "both"), ("--shares", f"100:{plan.seeds}")
+    told = (
+        *(["--kimg", plan.kimg] if plan.kimg else []),
+        *["--no-ef"] * (masks == plan.place("frames")),
+    )  # CAMUS has EF
+    words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *arms, *shares, *told)
+    yield Step(
+        f"downstream spade/{name}", (*words, *plan.device), (place / "downstream" / "summary.csv").is_file, ready
+    )
+
+
+# ------------------------------------------------------------------------------------------------ as published, report
+
+
+def as_published(plan):
+    """EchoNet-Dynamic alone: FID as 9.17 was measured, of E4 and of our best, beside that of held-out patients.
+
+    The frames are cut as the original study cut them, the reference is all of them, repeats too. The study had trained on all,
+    these runs on TRAIN alone, so theirs is the easier task.
+    """
+    row = next((row for row in plan.rows if row.arch == "stylegan2_ada"), None)
+    if row is None or not _of_echonet(plan):
+        return
+    frames = plan.place("frames").with_name(f"{plan.place('frames').name}_as_published")
+    words = (PUBLISHED_WAY[0], Path(plan.data).resolve(), frames, *PUBLISHED_WAY[1:])
+    yield Step("prepare frames as published", words, (frames / "manifest.json").is_file)
+    for config in chosen(plan, row):
+        name = f"{config}_as_published"
+        run = plan.run(row, name)
+        yield from trained(plan, row, config, frames=frames, name=name)
+        yield from judged(plan, row, name, frames)
+        words = ("evaluate", run.path, "--reference", frames / "images", "--n", plan.fakes, "--keep", *plan.device)
+        done = partial(reported, run, "ALL", "generate")
+        yield Step(f"FID of {plan.fakes:,} stylegan2_ada/{name}", words, done, (run.weights("best"),))
+
+
+def _of_echonet(plan):
+    """Whether `--data` is EchoNet-Dynamic, or a phantom in its files, with which this is rehearsed."""
+    from echogan.data.echonet import KIND
+
+    made = plan.place("frames") / "manifest.json"
+    kind = read_json(made).get("kind") if plan.data and made.is_file() else ""
+    return kind == KIND or (bool(kind) and (Path(plan.data) / "FileList.csv").is_file())
+
+
+def figures(plan):
+    """The report, always drawn anew."""
+    return [Step("report", ("report",), lambda: False)]
+
+
+PARTS = (recordings, siblings, configs, repeats, audits, uses, as_published, figures)

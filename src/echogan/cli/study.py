@@ -1,0 +1,75 @@
+"""The command that runs the whole study: data, every architecture and config, TEST, repeats, privacy, use, figures.
+
+Nothing is remembered: what is done is read from the files that each step leaves, so the same command goes on after any
+interruption. A study has folders of its own within experiments/ and results/; those of the reference phantom at the CPU
+tier are these folders themselves.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from echogan.cli.app import command
+from echogan.cli.parts import PARTS
+from echogan.cli.plan import FAKES, REFERENCE, Plan
+from echogan.cli.steps import take
+from echogan.config import shown
+from echogan.errors import BadInput
+
+
+@command
+def study(
+    data: str = "",
+    camus: str = "",
+    tier: Literal["cpu", "gpu"] = "cpu",
+    only: tuple[str, ...] = (),
+    patients: int = REFERENCE,
+    kimg: float | None = None,
+    seeds: int = 3,
+    fakes: int = FAKES,
+):
+    """Run the whole study: data, every config of every architecture, TEST, repeats, audits, figures. Given again, it goes on.
+
+    What is done is left alone; what fails is named at the end and stops nothing else. Beside each other, one per GPU,
+    studies share the work with --only.
+
+    Args:
+        data: EchoNet-Dynamic (folder or ZIP), HC18, other recordings, or a folder of frames; default the synthetic phantom.
+        camus: CAMUS, for masks and for the two qualities; default phantoms in its layouts.
+        tier: cpu = every config at its size for CPUs; gpu = at full size.
+        only: architectures or configs, e.g. wgan stylegan2_ada/E4.
+        patients: of the phantoms.
+        kimg: thousands of real images to show to each run; default what the architecture's row says.
+        seeds: of each architecture's best (by VAL) and of its published setting.
+        fakes: images of the FID as it was published, against all frames of EchoNet-Dynamic.
+    """
+    plan = Plan(data, camus, tier, only, patients, kimg, seeds, fakes)
+    check(plan)
+    environment = {**os.environ, "ECHOGAN_EXPERIMENTS": str(plan.experiments), "ECHOGAN_RESULTS": str(plan.results)}
+    failed = {}
+    for part in PARTS:  # each looks at what those before it left
+        failed |= take(part(plan), plan.experiments / ".study", environment, _tell)
+    for name, reason in failed.items():
+        print(f"echogan: {name}: {reason}", file=sys.stderr)
+    trained = sum(plan.run(row, name).weights("best").is_file() for row in plan.rows for name in plan.configs(row))
+    where = f"{shown(plan.experiments)}, report in {shown(plan.results)}"
+    print(f"{trained} configs of {len(plan.rows)} architectures in {where}")
+    if failed:
+        raise BadInput(f"{len(failed)} steps failed, named above; the same command tries them again")
+
+
+def check(plan):
+    """A `BadInput` for a word of --only that names nothing, or data that are not there."""
+    from echogan import models
+
+    for word in plan.only:
+        arch, _, config = word.partition("/")
+        models.config_of(arch, config) if config else models.load(arch)
+    for path in filter(None, (plan.data, plan.camus)):
+        if not Path(path).exists():
+            raise BadInput(f"{path} does not exist; give recordings or frames, or leave it out for the phantom")
+
+
+def _tell(step, state, seconds):
+    print(f"{step.name}: {state} ({seconds:.0f} s)", file=sys.stderr, flush=True)

@@ -1,0 +1,265 @@
+"""results/README.md: the tables a reader starts from. They are written between two marks; what stands around them is kept."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from echogan.errors import BadInput
+from echogan.files import write_text
+from echogan.report import across, seeds
+from echogan.report.held_out import latest
+from echogan.report.metrics import LEADING, written
+from echogan.report.run import ARCHITECTURES, STAGES
+from echogan.report.tables import read_table
+
+BEGIN, END = "<!-- tables: `echogan report` writes them -->", "<!-- end of tables -->"
+BLANK = f"# results/\n\n{BEGIN}\n{END}\n\n## What did not work, and why\n"
+MEDIAN = 3  # readings: the rule by which a run chooses its weights
+MADE = {"generate": "from noise", "translate": "from images"}
+
+# What the original studies published: number, how it was measured, whether ours may stand beside it.
+# fmt: off
+PUBLISHED = {
+    "stylegan2_ada": ("FID 9.17 (E4, lowest of 141 readings; rolling median of seven 10.6; last 26.7)",
+                      "50,000 images against all 40,120 EchoNet-Dynamic frames that it was trained on",
+                      "only by `make study DATA=EchoNet-Dynamic`, which measures it so, beside held-out patients"),
+    "medgan":        ("FID 63.5 (M2, lowest; 63.34 in the paper), KID 0.0044 (M1, lowest)",
+                      "FID of one batch, Inception without its normalisation; training frames", "no: FID follows the batch size"),
+    "wgan":          ("FID 68.3 (W6, lowest)", "its code is not public; its values look like MedGAN's; training frames", "no"),
+    "vqgan":         ("FID 14.51 (paper; 139.5 in its own tables, VQ6, lowest), SSIM 0.99",
+                      "reconstructions of training frames; the code of its FID is not public", "no: it generated nothing"),
+    "pix2pix":       ("FID 32.15, SSIM 0.42 (paper)", "no code and no table of readings is public", "no"),
+    "spade":         ("no number (cardiGAN)", "real and generated images lay apart; segmentation gained nothing", "no"),
+    "cyclegan":      ("no number (EchoGANhance)", "judged by eye", "no"),
+}
+# fmt: on
+
+
+def write(runs, results, listed):
+    """Write the tables of `runs` into results/README.md; returns the file.
+
+    `listed` is {architecture: names of its configs}: what of them was not run is said.
+    """
+    path = Path(results) / "README.md"
+    write_text(path, inserted(path.read_text(encoding="utf-8") if path.is_file() else BLANK, tables(runs, listed)))
+    return path
+
+
+def inserted(page, text):
+    """`page` with `text` between its marks."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise BadInput(f"results/README.md lacks the marks {BEGIN} and {END}; put them where the tables belong")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def tables(runs, listed):
+    """Markdown of all tables."""
+    listed = {arch: listed[arch] for arch in ARCHITECTURES if arch in listed}
+    known = [run for run in runs if not run.study and run.name != "demo" and _config(run) in listed.get(run.arch, ())]
+    ours, others = _one_data(known)
+    chosen = [run for arch in listed for run in _chosen([run for run in ours if run.arch == arch])]
+    parts = [_said(ours), _table(_quality(chosen)), NOTE, "### Price", _table(_price(chosen, ours))]
+    parts += ["### What was published", _table(_originals(listed)), *_as_published(runs)]
+    parts += ["### Every run", _table([_of_run(run) for run in ours]), *_other_data(others)]
+    parts += ["### Not run", _not_run(known, listed)]
+    return "\n\n".join(parts)
+
+
+NOTE = (
+    "Rows: of each architecture the config with the best VAL reading, and the best one of the original study (†). "
+    "± is half of the 95 % interval over patients; in brackets what real images reach: TRAIN frames in place of the generated "
+    "ones. VAL: the metric that chose the weights, best · last · median of the last three readings. LPIPS: mean distance of "
+    "random pairs, the goal is that of real pairs. Copies: share of generated images nearer to a training frame than all but "
+    "5 % of unseen patients; in brackets the share of unseen patients. – was not measured. FID falls with n: compare equal n."
+)
+
+
+# ------------------------------------------------------------------------------------------------ which runs
+
+
+def _config(run):
+    """The config of a run in its architecture's table."""
+    return re.sub(r"_seed\d+$", "", run.name)
+
+
+def _one_data(runs):
+    """(runs on the data that most runs of their architecture saw, the other ones)."""
+    common = {}
+    for arch in {run.arch for run in runs}:
+        prints = [run.data.get("fingerprint") for run in runs if run.arch == arch]
+        common[arch] = max(prints, key=prints.count)
+    same = [run.data.get("fingerprint") == common[run.arch] for run in runs]
+    return [r for r, s in zip(runs, same) if s], [r for r, s in zip(runs, same) if not s]
+
+
+def _chosen(runs):
+    """The best run by VAL and the best published one, of one architecture."""
+    runs, found = seeds.firsts(runs), []
+    for part in (runs, [run for run in runs if run.published]):
+        try:
+            found += across.best_runs(part) if part else []
+        except BadInput:  # no reading yet
+            continue
+    return list(dict.fromkeys(found))
+
+
+# ------------------------------------------------------------------------------------------------ what a row says
+
+
+def _quality(runs):
+    for run in runs:
+        rows = {stage: row for stage in STAGES if (row := latest(run, stage))}
+        for stage, row in (rows or {"": {}}).items():
+            yield {
+                "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
+                "made": MADE.get(stage, "–"),
+                "kimg": written(row.get("kimg", np.nan)),
+                "VAL": _val(run),
+                **{f"TEST {name}": _beside(row, name) for name in ("KID", "FID", "precision", "recall")},
+                "LPIPS": _beside(row, "LPIPS") if row.get("paired") == "diversity" else "–",
+                "copies": _copies(run) if stage == "generate" else "–",
+            }
+
+
+def _val(run):
+    lead, values = _read(run)
+    if not len(values):
+        return "–"
+    return f"{lead} " + " · ".join(map(written, (min(values), values[-1], np.median(values[-MEDIAN:]))))
+
+
+def _read(run):
+    """(metric that chose the weights, its VAL readings of the trained network)."""
+    lead = run.config.get("chosen_by", "").split(" ")[0]
+    curve = run.curve(lead) if lead in LEADING else None
+    return lead, curve.value[(curve.kimg > 0) & np.isfinite(curve.value)] if curve else np.array([])
+
+
+def _drift(run):
+    """Last by best rolling median of the VAL readings: 1 where the end is the best."""
+    _, values = _read(run)
+    smooth = [np.median(values[max(0, i - MEDIAN + 1) : i + 1]) for i in range(len(values))]
+    return smooth[-1] / min(smooth) if smooth and min(smooth) > 0 else np.nan
+
+
+def _pm(row, name):
+    error = row.get(f"{name}_error", np.nan)
+    return written(row.get(name, np.nan)) + (f" ± {written(1.96 * error)}" if np.isfinite(error) else "")
+
+
+def _beside(row, name):
+    floor = f" ({written(row[f'floor_{name}'])})" if f"floor_{name}" in row else ""
+    return _pm(row, name) + floor
+
+
+def _copies(run):
+    table, _ = read_table(run.folder / "metrics_csv" / "audit.csv")
+    if not len(table):
+        return "–"
+    row = table.iloc[-1]
+    return f"{row['flagged']:.1f} % ({row['false_flags']:.1f} %)"
+
+
+def _price(chosen, runs):
+    for run in chosen:
+        row, memory = latest(run) or latest(run, STAGES[1]) or {}, run.metrics.get("peak_MB")
+        speed = f"{written(row['images_per_s'])} on {row['hardware']}" if "images_per_s" in row else "–"
+        parameters = sum(run.config.get("parameters", {}).values())
+        yield {
+            "": f"{run.family} `{run.name}`",
+            "parameters": f"{parameters / 1e6:.2f} M",
+            "px": run.resolution,
+            "kimg": written(run.losses["kimg"].max()),
+            "training": f"{run.losses['seconds'].max() / 60:.0f} min" if "seconds" in run.losses else "–",
+            "on": run.hardware,
+            "images/s": speed,
+            "peak memory": "–" if memory is None or memory.isna().all() else f"{memory.max():,.0f} MB",
+            "TEST KID of every seed": _seeds(run, runs),
+        }
+
+
+def _seeds(run, runs):
+    (group,) = [group for group in seeds.grouped(runs) if run in group]
+    found = [row["KID"] for one in group if (row := latest(one) or latest(one, STAGES[1])) and "KID" in row]
+    return f"{', '.join(map(written, found))} ({len(found)} of {len(group)})" if found else "–"
+
+
+def _originals(listed):
+    for arch in listed:
+        number, how, comparable = PUBLISHED.get(arch, ("–",) * 3)
+        yield {"": ARCHITECTURES.get(arch, arch), "published": number, "measured on": how, "comparable": comparable}
+
+
+def _as_published(runs):
+    """FID against all frames, as 9.17 was measured, where a licence holder did that."""
+    rows = []
+    for run in runs:
+        part = run.metrics[run.metrics["split"] == "ALL"] if "split" in run.metrics else run.metrics[:0]
+        if len(part):
+            row, told = part.iloc[-1], {"": run.title, "data": run.kind}
+            n = f"{row['n_fake']:,.0f} against {row['n_real']:,.0f}"
+            rows.append({**told, "n": n, "FID": _pm(row, "FID"), "TEST FID": _beside(latest(run) or {}, "FID")})
+    return ["### As the published FID was measured", _table(rows)] if rows else []
+
+
+def _of_run(run):
+    row = latest(run) or latest(run, STAGES[1]) or {}
+    reads = int((run.metrics["split"] == "TEST").sum()) if "split" in run.metrics else 0
+    return {
+        "": f"{run.arch}/{run.label}",
+        "kimg": written(run.losses["kimg"].max()) if len(run.losses) else "–",
+        "VAL": _val(run),
+        "last / best": f"{_drift(run):.2f}" if np.isfinite(_drift(run)) else "–",
+        "TEST KID": _pm(row, "KID"),
+        "TEST FID": _pm(row, "FID"),
+        "TEST read": f"{reads} ×" if reads else "never",
+    }
+
+
+def _other_data(runs):
+    names = ", ".join(f"{run.arch}/{run.name}" for run in runs)
+    return [f"Trained on other data than the rest of their architecture, and not ranked: {names}."] if runs else []
+
+
+def _not_run(runs, listed):
+    lines = []
+    for arch, names in listed.items():
+        seen = {_config(run) for run in runs if run.arch == arch}
+        lacking = [name for name in names if name not in seen and name != "demo"]
+        lines += [f"* {arch}: {', '.join(lacking)}"] * bool(lacking)
+    return "\n".join(lines) or "Every config was run."
+
+
+def _said(runs):
+    """Data, split, n, encoder, hardware."""
+    if not runs:
+        return "No run yet."
+    kinds = sorted({f"{run.kind} {run.data.get('fingerprint', '')} ({_patients(run)})" for run in runs})
+    rows = [row for run in runs for stage in STAGES if (row := latest(run, stage))]
+    n = sorted({f"{row['n_fake']:,.0f} against {row['n_real']:,.0f}" for row in rows})
+    encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
+    simulated = any(run.kind == "synthetic phantom" for run in runs)
+    warned = " **A phantom is simulated: its numbers say nothing about real echoes.**" * simulated
+    return (
+        f"Data: {'; '.join(kinds)}. TEST: {'; '.join(n) or 'not read'} images; encoder {', '.join(encoders) or 'none'}. "
+        f"Trained on {', '.join(sorted({run.hardware for run in runs}))}.{warned}"
+    )
+
+
+def _patients(run):
+    images = run.data.get("images", {})
+    return (
+        " / ".join(f"{images.get(split, 0):,}" for split in ("TRAIN", "VAL", "TEST")) + " images of TRAIN / VAL / TEST"
+    )
+
+
+def _table(rows):
+    """Markdown of rows, {column: cell}."""
+    rows = list(rows)
+    if not rows:
+        return "None yet."
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(map(str, row.values())) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,211 @@
+"""`echogan study`: every step once, what failed named, killed and given again, and FID as it was published."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from echogan.cli import main, steps
+from echogan.cli.plan import ROWS, Plan
+from echogan.cli.steps import Step, fresh, take
+from echogan.config import RunFolder, folder
+from echogan.data.frames import save_index
+from echogan.data.images import write_png
+from echogan.files import read_json
+from tests.conftest import framed
+from tests.engine.test_fit import left_behind
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+# ------------------------------------------------------------------------------------------------ steps
+
+
+def test_done_steps_are_left_alone_and_failures_stop_nothing_else(tmp_path):
+    told = []
+    listed = [
+        Step("done before", ("fly",), lambda: True),
+        Step("wrong", ("extract", "nowhere", tmp_path / "out"), lambda: False),
+        Step("waits", ("report",), lambda: False, (tmp_path / "weights",)),
+        Step("well", ("train", "--help"), lambda: False),
+    ]
+    failed = take(listed, tmp_path / "logs", dict(os.environ), lambda step, state, seconds: told.append(step.name))
+    assert told == ["wrong", "waits", "well"] and list(failed) == ["wrong", "waits"]
+    assert "nowhere" in failed["wrong"] and "weights is missing" in failed["waits"]
+    assert "usage" in (tmp_path / "logs" / "well.log").read_text()
+
+
+def test_a_file_is_fresh_until_what_it_was_made_of_is_newer(tmp_path):
+    made, source = tmp_path / "made", tmp_path / "source"
+    assert not fresh(made, source)
+    made.touch()
+    assert fresh(made, source)
+    source.touch()
+    os.utime(source, (time.time() + 9, time.time() + 9))
+    assert not fresh(made, source)
+
+
+def test_every_architecture_and_its_published_setting_is_in_the_table():
+    from echogan import models
+
+    assert sorted(row.arch for row in ROWS) == models.names()
+    assert all(models.config_of(row.arch, row.published).published for row in ROWS)
+
+
+# ------------------------------------------------------------------------------------------------ in one process
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A folder of frames of blobs: 48 TRAIN, 32 VAL, 32 TEST."""
+    frames, place = framed(48, 32, 32), tmp_path / "blobs"
+    for name, image in zip(frames.index["file"], frames.images):
+        write_png(place / "images" / name, image)
+    save_index(place, frames.index, frames.manifest)
+    return place
+
+
+SHORTER = {"report": ("--tables",), "audit": ("--n", "24")}
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Steps run in this process; returns their words."""
+    taken = []
+
+    def instead(step, logs, environment):
+        taken.append(" ".join(map(str, step.words)))
+        with monkeypatch.context() as patch:
+            patch.setattr("echogan.engine.audit.PLANTED", 2)
+            for name in ("ECHOGAN_EXPERIMENTS", "ECHOGAN_RESULTS"):
+                patch.setenv(name, environment[name])
+            return "" if run(*step.words, *SHORTER.get(step.words[0], ())) == 0 else "it went wrong"
+
+    monkeypatch.setattr(steps, "_run", instead)
+    return taken
+
+
+def of_test(run):
+    """The rows of TEST in the metrics.csv of a run."""
+    with open(run.metrics, newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == "TEST"]
+
+
+def test_the_whole_study_and_again_with_another_seed_and_a_config_that_fails(stored, here, capsys):
+    words = ("study", "--data", stored, "--kimg", 0.02, "--only", "wgan/gp", "wgan/W1")
+    assert run(*words, "--seeds", 1) == 0
+    assert [line.split()[0] for line in here] == ["train", "evaluate", "train", "evaluate", "audit", "audit", "report"]
+    assert "2 configs of 1 architectures" in capsys.readouterr().out
+    gp = RunFolder.of("wgan", "gp", folder("experiments") / "blobs")
+    (row,) = of_test(gp)
+    assert float(row["images_per_s"]) > 0 and "thread" in row["hardware"] and gp.audit.is_file()
+    page = (folder("results") / "blobs" / "README.md").read_text()
+    assert "WGAN `gp`" in page and "* wgan: W2, W4" in page and "* medgan: M1" in page
+    here.clear()
+    assert run(*words, "stylegan2_ada/phase", "--seeds", 2) == 1
+    errors = capsys.readouterr().err
+    assert "train stylegan2_ada/phase: it went wrong" in errors and "2 steps failed" in errors
+    assert "best.safetensors is missing" in errors  # of the step that would judge it
+    assert [line.split()[0] for line in here] == ["train", "train", "evaluate", "train", "evaluate", "report"]
+    assert {f"wgan/{name}" for name in ("gp_seed1", "W1_seed1")} <= {
+        f"wgan/{path.name}" for path in gp.path.parent.iterdir()
+    }
+    assert len(of_test(gp)) == 1  # TEST reports once
+
+
+def plan(**asked):
+    return Plan(
+        **{**dict(data="", camus="", tier="cpu", only=(), patients=2000, kimg=None, seeds=3, fakes=64), **asked}
+    )
+
+
+def test_other_data_sizes_and_tiers_have_folders_of_their_own(stored):
+    names = [plan(), plan(patients=48), plan(tier="gpu"), plan(data=str(stored)), plan(data=str(stored), tier="gpu")]
+    assert [p.name for p in names] == ["", "phantom_48", "gpu", "blobs", "blobs_gpu"]
+
+
+def test_frames_with_masks_of_their_own_serve_where_masks_are_wanted(stored):
+    given, (spade,) = plan(data=str(stored)), [row for row in ROWS if row.arch == "spade"]
+    assert given.frames(spade, "S1").name == "phantom_camus_2000_seed0_128px"
+    (stored / "labels.json").write_text("{}")
+    assert given.frames(spade, "S1") == stored.resolve() == given.place("frames")
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("--only", "wgna"), "did you mean 'wgan'?"),
+        (("--only", "wgan/gq"), "wgan has no config 'gq'"),
+        (("--data", "nowhere"), "nowhere does not exist"),
+    ],
+)
+def test_wrong_words_are_refused_before_any_work(words, said, here, capsys):
+    assert run("study", *words) == 1 and said in capsys.readouterr().err and here == []
+
+
+# ------------------------------------------------------------------------------------------------ rehearsals
+
+
+def begin(root, *words, kimg=0.3, seeds=2):
+    """A study in a process group of its own, as a terminal starts it."""
+    places = {f"ECHOGAN_{name}": str(root / name.lower()) for name in ("EXPERIMENTS", "RESULTS")}
+    command = [sys.executable, "-m", "echogan.cli", "study", *map(str, ("--kimg", kimg, "--seeds", seeds, *words))]
+    return subprocess.Popen(
+        command, env={**os.environ, **places}, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(found, process):
+    while not found() and process.poll() is None:
+        time.sleep(0.05)
+    assert process.poll() is None, process.stderr.read()
+
+
+@pytest.mark.slow
+def test_a_study_killed_twice_ends_as_an_unbroken_one(tmp_path):
+    words = ("--patients", 48, "--only", "wgan/gp", "wgan/W1", "medgan/M1")
+    first = begin(tmp_path / "killed", *words)
+    runs = tmp_path / "killed" / "experiments" / "phantom_48"
+    wait_for(RunFolder.of("wgan", "W1", runs).losses.is_file, first)
+    os.killpg(first.pid, signal.SIGKILL)  # as when the machine goes down
+    first.wait()
+    second = begin(tmp_path / "killed", *words)
+    wait_for((runs / "medgan/M1/metrics_csv/metrics.csv").is_file, second)
+    second.kill()  # alone, in the middle of a step
+    second.wait()
+    assert begin(tmp_path / "killed", *words).wait() == 0
+    assert begin(tmp_path / "whole", *words).wait() == 0
+    whole = tmp_path / "whole" / "experiments" / "phantom_48"
+    names = sorted(path.parent.relative_to(whole) for path in whole.glob("*/*/config.json"))
+    assert len(names) == 6  # three configs, two of each architecture's chosen ones again, M1 being both
+    for name in names:
+        assert without_speed(RunFolder(runs / name)) == without_speed(RunFolder(whole / name))
+        assert len(of_test(RunFolder(runs / name))) == 1
+
+
+def without_speed(run):
+    losses, metrics, pictures, weights = left_behind(run)
+    return losses, [{k: v for k, v in row.items() if k != "images_per_s"} for row in metrics], pictures, weights
+
+
+@pytest.mark.slow
+def test_a_licence_holder_gets_the_fid_as_it_was_published(tmp_path, monkeypatch):
+    study = tmp_path / "EchoNet-Dynamic"
+    assert run("phantom", study, "--patients", 48) == 0
+    words = ("--data", study, "--only", "stylegan2_ada/plain", "stylegan2_ada/E4", "--fakes", 64)
+    assert begin(tmp_path, *words, kimg=0.05, seeds=1).wait() == 0
+    experiments = tmp_path / "experiments" / "EchoNet-Dynamic"
+    for name in ("plain_as_published", "E4_as_published"):
+        found = RunFolder.of("stylegan2_ada", name, experiments)
+        with open(found.metrics, newline="") as file:
+            rows = {row["split"]: row for row in csv.DictReader(file)}
+        assert (rows["ALL"]["n_real"], rows["ALL"]["n_fake"]) == ("64", "64") and "TEST" in rows
+    frames = read_json(Path(os.environ["ECHOGAN_DATA"]) / "EchoNet-Dynamic_128px_as_published" / "manifest.json")
+    assert frames["bilateral"] is True and frames["phases"] == "counted"
