@@ -112,7 +112,11 @@ def ask(quiz):
 
 
 def _asked_without_buttons(quiz):
-    hint = "" if quiz.current is None else ' (without ipywidgets: quiz.answer("left") or "right", then run this cell again)'
+    hint = (
+        ""
+        if quiz.current is None
+        else ' (without ipywidgets: quiz.answer("left") or "right", then run this cell again)'
+    )
     display(_Page(quiz.words() + hint))
     if quiz.current is not None:
         display(Image(_png(quiz.picture()), width=EXPLORER))

@@ -41,14 +41,7 @@ _PIXELS = b"\xe0\x7f\x10\x00OB\x00\x00"  # tag and kind of the pixel data; its l
 
 def enhance_dicom(source, out, enhance, wanted):
     """Enhance one ultrasound DICOM into the new file `out`; returns its `Done`. Errors leave nothing behind."""
-    cine = open_dicom(source)
-    if cine.region is None:
-        raise BadInput(f"{source} does not say where its ultrasound is (no region); export it with its calibration")
-    seen, count = extremes(cine.frames())
-    fan = sector_of(
-        Clip(seen[:0], source.stem, "", "", str(source), cine.fps, cine.spacing_mm, region=cine.region), seen
-    )
-    mask = inside(fan, cine.region)
+    cine, mask, seen, count = opened(source)
     refused = _refusal(cine, mask, wanted)
     stamp = mark.place(mask)
     tally, pixels = Tally(mask), int(np.prod(cine.shape))
@@ -65,7 +58,17 @@ def enhance_dicom(source, out, enhance, wanted):
             f"{source} shows {len(text)} pieces of text outside its sector, which were kept: look for names"
         )
     said = {"refused": refused, "box": stamp[0], "files": [out], "warnings": warnings}
-    return Done(out, cine.shape, **tally.found(), **said)
+    return Done(out, source, cine.shape, **tally.found(), **said)
+
+
+def opened(source):
+    """(recording, its sector (H, W), darkest and brightest frame, number of frames) of a DICOM that says where its ultrasound is."""
+    cine = open_dicom(source)
+    if cine.region is None:
+        raise BadInput(f"{source} does not say where its ultrasound is (no region); export it with its calibration")
+    seen, count = extremes(cine.frames())
+    stub = Clip(seen[:0], source.stem, "", "", str(source), cine.fps, cine.spacing_mm, region=cine.region)
+    return cine, inside(sector_of(stub, seen), cine.region), seen, count
 
 
 def _write_tags(file, cine, wanted):

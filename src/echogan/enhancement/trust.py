@@ -31,6 +31,7 @@ class Means:
     cavity: int = 1  # id of the left ventricle in them
     others: tuple = ()  # the same enhancer at other moments of its training
     limit: float = float("nan")  # of `suspicion`, from `threshold` on other runs and patients
+    prevalence: bool = True  # also `prevalence_shift`, which takes more passes than all the rest
 
 
 ALONE = Means()
@@ -48,7 +49,8 @@ class Trust:
 def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
     """The `Trust` in `enhance` on pictures uint8 (N, H, W) whose sector is `mask`.
 
-    phases: (index of end diastole, index of end systole) of each patient among the images, for the ejection fraction.
+    phases: (index of end diastole, index of end systole) of each patient among the images, for the ejection fraction; "beat"
+    where all images are of one recording, in which the segmenter's largest and smallest ventricle are taken.
     """
     better = enhance(images)
     residual = better.astype(np.float32) - images
@@ -73,10 +75,10 @@ def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
         row |= {"cycle": float(exact[:, mask].mean()), "cycle_8bit_blurred": float(hidden[:, mask].mean())}
         shown["cycle"] = hidden
     if means.segment:
-        row |= anatomy(images, better, means.segment, means.cavity, phases or [])
+        row |= anatomy(images, better, means.segment, means.cavity, phases)
     order = np.argsort(-scores)[:SHOWN]  # the worst first
     pictures = {name: values[order] for name, values in shown.items()}
-    return Trust(row, pictures, prevalence_shift(enhance, images, mask, seed))
+    return Trust(row, pictures, prevalence_shift(enhance, images, mask, seed) if means.prevalence else [])
 
 
 # ------------------------------------------------------------------------------------------------ the checks
@@ -113,7 +115,10 @@ def anatomy(images, better, segment, cavity, phases):
     """Dice of the ventricle found before and after, and how far ejection fractions move (points)."""
     before, after = (segment(pictures) == cavity for pictures in (images, better))
     row = {"agreement": float(np.nanmean(dice(before, after)))}
-    if len(phases):
+    if phases == "beat":
+        areas = before.sum((1, 2))
+        phases = [(int(areas.argmax()), int(areas.argmin()))]
+    if phases:
         found = [[area_length(regions[i]) for i in pair] for regions in (before, after) for pair in phases]
         of_before, of_after = np.split(np.array([ejection_fraction(*volumes) for volumes in found]), 2)
         moved = of_after - of_before
