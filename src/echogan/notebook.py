@@ -78,7 +78,7 @@ def explorer(draw, **sliders):
 
 
 def ask(quiz):
-    """The questions of a `report.quiz.Quiz` one after the other, answered by two buttons; without ipywidgets, the next as a still."""
+    """The questions of a `report.quiz.Quiz`, one after the other, over two buttons; without ipywidgets, the next as a still."""
     try:
         import ipywidgets
     except ImportError:

@@ -146,10 +146,8 @@ def test_recordings_unlike_the_training_frames_are_refused(run, tmp_path, capsys
         answers[name] = code, capsys.readouterr().err
     assert [code for code, _ in answers.values()] == [0, 1, 1]
     assert f"unlike the training pictures: {FEATURES[0]}" in answers["dark"][1] and "texture" in answers["smooth"][1]
-    assert all(
-        "refused are a mean chroma above 6 grey levels, and what lies outside brightness" in said
-        for _, said in answers.values()
-    )
+    told = "refused are a mean chroma above 6 grey levels, and what lies outside brightness"
+    assert all(told in said for _, said in answers.values())
 
 
 def test_a_run_remembers_the_range_of_its_training_pictures(tmp_path, capsys):

@@ -55,16 +55,19 @@ def enhance(
         kimg: moment of the run's training; the nearest kept weights are used.
         device: where to compute.
     """
-    from echogan.cli.trust import Wish, report_on_recording
+    from echogan.cli.trust import report_beside, wished
     from echogan.engine.launch import pick_device
     from echogan.enhancement.clips import Wanted, enhance_path
     from echogan.enhancement.run import load_enhancer
 
-    enhancer = load_enhancer(run, kimg, pick_device(device))
+    where = pick_device(device)
+    enhancer, wish = load_enhancer(run, kimg, where), wished(report == "full", segmenter, where)
     known, origin = _range(enhancer, training), f"{enhancer.name}, weights sha256 {enhancer.sha256}"
     wanted = Wanted(strength, temporal, sector, beside, residual, force, known, keep_surround, keep_patient, origin)
     with Bar("enhance", "recording") as tell:
         result = enhance_path(source, out, enhancer, wanted, tell)
+    if report != "none":
+        result.failed += report_beside(result.done, run, enhancer, wanted, wish)
     for sentence in result.failed:
         print(f"echogan: {sentence}", file=sys.stderr)
     for done in result.done:
@@ -76,8 +79,6 @@ def enhance(
             )
         if done.refused:
             print(f"echogan: {done.refused}; forced, and marked at {done.box}", file=sys.stderr)
-        if report != "none":
-            report_on_recording(run, enhancer, done, wanted, Wish(report == "full", segmenter, pick_device(device)))
     if result.done:
         print(_told(result, out, enhancer.name))
     if result.failed:

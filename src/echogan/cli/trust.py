@@ -1,5 +1,6 @@
 """Whether to trust an enhancer: the report on a run, and on what it made of one recording."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from echogan.cli.app import Device, Frames, RunName, command
 from echogan.config import shown
+from echogan.errors import BadInput
 
 QUICK, FULL = 8, 32  # frames of a recording that are looked at
 MOMENTS = 2  # kept weights beside the best, for the uncertainty
@@ -18,9 +20,10 @@ Report = Positional[Annotated[Path | None, arg(metavar="OUT")]]
 class Wish:
     """How much to report: `full` takes further moments of training and the prevalence of lesions too."""
 
-    full: bool = True
-    segmenter: str = ""
-    device: str = "cpu"
+    full: bool
+    segment: Callable | None  # images uint8 (N, H, W) -> label ids
+    cavity: int  # the left ventricle's
+    device: str
     moments: int = MOMENTS
 
 
@@ -58,7 +61,7 @@ def trust(
     out, where = _place(run, out), pick_device(device)
     enhancer = load_enhancer(run, device=where)
     shows = _of_frames(pictures, split, n) if pictures.is_dir() else _of_recording(pictures, n, sector)
-    row = report(run, enhancer, shows, Wanted(strength), out, Wish(True, segmenter, where, moments))
+    row = report(run, enhancer, shows, Wanted(strength), out, wished(True, segmenter, where, moments))
     print(
         f"{enhancer.name} on {row['n']} pictures: change {row['change']:.1f} grey levels, lesions kept "
         f"{row['kept_bright']:.2f} (bright) and {row['kept_dark']:.2f} (dark), flagged {row['flagged']:.0%}; {shown(out)}"
@@ -89,11 +92,10 @@ def report(run, enhancer, shows, wanted, out, wish):
     back = method_of(lambda images, strength: enhancer.back(images)) if enhancer.back else None
     kept = _moments(run, wish.moments if wish.full else 0)
     at = [method_of(load_enhancer(run, kimg, wish.device), wanted) for kimg in kept]
-    segment, cavity = _masks(wish.segmenter, wish.device)
     means = Means(
         back=(lambda x: back(x, mask)) if back else None,
-        segment=segment,
-        cavity=cavity,
+        segment=wish.segment,
+        cavity=wish.cavity,
         others=tuple((lambda x, f=f: f(x, mask)) for f in at),
         limit=limit_on(shows.calibration, mask, baselines.METHODS),
         prevalence=wish.full,
@@ -107,15 +109,25 @@ def report(run, enhancer, shows, wanted, out, wish):
     return found.row
 
 
-def report_on_recording(run, enhancer, done, wanted, wish):
-    """The report beside an enhanced recording, OUT_trust.html and .png."""
-    shows = _of_recording(done.source, FULL if wish.full or wish.segmenter else QUICK, wanted.sector)
-    report(run, enhancer, shows, wanted, done.path.with_name(f"{done.path.stem}_trust.html"), wish)
+def report_beside(recordings, run, enhancer, wanted, wish):
+    """Write OUT_trust.html and .png beside each enhanced recording (`Done`); returns the sentences on what failed."""
+    failed, n = [], FULL if wish.full or wish.segment else QUICK
+    for done in recordings:
+        try:
+            shows = _of_recording(done.source, n, wanted.sector)
+            report(run, enhancer, shows, wanted, done.path.with_name(f"{done.path.stem}_trust.html"), wish)
+        except BadInput as error:
+            failed.append(str(error))
+    return failed
+
+
+def wished(full, segmenter, device, moments=MOMENTS):
+    """A `Wish` whose segmenter, where a run of one is named, is loaded."""
+    return Wish(full, *_masks(segmenter, device), device, moments)
 
 
 def _place(run, out):
     from echogan.config import RunFolder
-    from echogan.errors import BadInput
 
     if out is None and run.endswith(".safetensors"):
         raise BadInput(f"{run} has no folder of a run for its report; say where to write it")

@@ -62,7 +62,7 @@ def enhance_dicom(source, out, enhance, wanted):
 
 
 def opened(source):
-    """(recording, its sector (H, W), darkest and brightest frame, number of frames) of a DICOM that says where its ultrasound is."""
+    """(recording, its sector (H, W), darkest and brightest frame, number of frames) of a DICOM with a region."""
     cine = open_dicom(source)
     if cine.region is None:
         raise BadInput(f"{source} does not say where its ultrasound is (no region); export it with its calibration")
