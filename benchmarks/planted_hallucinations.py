@@ -18,7 +18,7 @@ import pandas as pd
 from echogan.data.frames import load_frames
 from echogan.data.phantom.quality import write_quality
 from echogan.data.truth import load_truth
-from echogan.engine.launch import hardware
+from echogan.engine.launch import hardware, pick_device
 from echogan.enhancement.baselines import METHODS, fitted_gain
 from echogan.enhancement.judge import method_of
 from echogan.enhancement.lesions import TONES, planted, somewhere
@@ -76,8 +76,9 @@ def main():
     )
     if args.out:
         write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
+    machine = hardware(pick_device("cpu"))
     print(
-        f"synthetic phantom (quality), seeds 0 to {args.seeds - 1}, {args.patients} patients, {args.size} px, {hardware('cpu')}"
+        f"synthetic phantom (quality), seeds 0 to {args.seeds - 1}, {args.patients} patients, {args.size} px, {machine}"
     )
     for names, part in [("all", table), *table.groupby("generator", sort=False)]:
         told = []

@@ -18,7 +18,7 @@ from pydicom.data import get_testdata_file
 from echogan.data.dicom import open_dicom
 from echogan.data.phantom.study import write_echonet
 from echogan.data.video import read_video
-from echogan.engine.launch import hardware
+from echogan.engine.launch import hardware, pick_device
 from echogan.enhancement.clips import Wanted, enhance_array, enhance_file, pictures_of
 from echogan.enhancement.judge import method_of
 from echogan.enhancement.run import load_enhancer
@@ -76,8 +76,9 @@ def main():
     table = pd.DataFrame(rows)
     if args.out:
         write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
+    machine = hardware(pick_device("cpu"))
     print(
-        f"synthetic phantom, {args.patients} clips of each of {args.seeds} seeds, 112 px; mean (worst seed), {hardware('cpu')}"
+        f"synthetic phantom, {args.patients} clips of each of {args.seeds} seeds, 112 px; mean (worst seed), {machine}"
     )
     for (run, what), part in table.groupby(["run", "what"], sort=False):
         worst = f" ({part['enhanced'].max():.2f})" if len(part) > 1 else ""

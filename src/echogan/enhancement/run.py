@@ -55,7 +55,7 @@ def load_enhancer(source, kimg=None, device="cpu", module=None):
         return made[..., : images.shape[-2], : images.shape[-1]].to(images.device)
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    known = read_range(json.loads(header["range"]), path) if "range" in header else None
+    known = read_range(json.loads(str(header["range"])), path) if "range" in header else None
     both_ways = back if getattr(model, "two_ways", False) else None
     return Enhancer(enhance, f"{header['arch']}/{header['name']}", digest, header, both_ways, known)
 

@@ -302,6 +302,8 @@ class CycleGAN(Architecture):
 
     def returned(self, batch):
         """The way back: images of B (`batch["image"]`, (B, 1, H, W)) made poor, inside `batch["sector"]` or what is lit."""
+        if self.G.BA is None:
+            raise BadInput("a run with cycle 0 has learnt no way back; take one with cycle above 0")
         good, inside = batch["image"], batch.get("sector")
         return self.G.BA(good, self.sector(good) if inside is None else inside).clamp(-1, 1)
 

@@ -10,6 +10,7 @@ import io
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,9 +94,10 @@ class Quiz:
 
     def picture(self):
         """The two pictures of the current question side by side, uint8 (H, 2 W + gap)."""
-        task = self.tasks[self.current.task]
-        pair = [pictures[self.current.pair] for pictures in (task.altered, task.plain)]
-        left, right = pair if self.current.side == "left" else pair[::-1]
+        question = self._asked()
+        task = self.tasks[question.task]
+        pair = [pictures[question.pair] for pictures in (task.altered, task.plain)]
+        left, right = pair if question.side == "left" else pair[::-1]
         gap = np.full((len(left), max(2, round(GAP * left.shape[1]))), GREY, np.uint8)
         return np.concatenate([left, gap, right], axis=1)
 
@@ -103,11 +105,14 @@ class Quiz:
         """Write down that the current question was answered with "left" or "right"."""
         if side not in SIDES:
             raise BadInput(f"the answer is left or right, not {side!r}")
-        if self.current is None:
-            raise BadInput(f"all {len(self.questions)} questions of {self.path} are answered; score them")
-        said = Answer(**asdict(self.current), answer=side, seconds=round(seconds, 1), **self.said)
+        said = Answer(**asdict(self._asked()), answer=side, seconds=round(seconds, 1), **self.said)
         write_answers(self.path, [*self.answers, said])
         self.answers.append(said)
+
+    def _asked(self) -> Question:
+        if self.current is None:
+            raise BadInput(f"all {len(self.questions)} questions of {self.path} are answered; score them")
+        return self.current
 
     def _check(self):
         wanted = [asdict(question) | self.said for question in self.questions]
@@ -125,7 +130,10 @@ def read_answers(path):
     kinds = {"number": int, "pair": int, "seconds": float, "seed": int}
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return [Answer(**{k: kinds.get(k, str)(v) for k, v in row.items()}) for row in csv.DictReader(file)]
+            rows: list[dict[str, Any]] = [
+                {k: kinds.get(k, str)(v) for k, v in row.items()} for row in csv.DictReader(file)
+            ]
+            return [Answer(**row) for row in rows]
     except (OSError, TypeError, ValueError) as error:
         raise BadInput(f"{path} holds no answers of a quiz ({error}); choose another file, or remove it") from error
 
