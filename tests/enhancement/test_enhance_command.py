@@ -82,6 +82,22 @@ def test_an_enhancer_takes_any_size_and_strength(run):
         load_enhancer(run.with_name("deaf.safetensors"))
 
 
+def test_the_way_back_of_a_cycle_comes_with_its_enhancer_and_fastcut_has_none(tmp_path):
+    torch.manual_seed(0)
+    images = torch.rand(2, 1, 30, 41) * 1.5 - 1
+    for name, has in (("plain", True), ("fastcut", False)):
+        model = cyclegan.build(cyclegan.CONFIGS[name].tiny()).eval()
+        path = tmp_path / f"{name}.safetensors"
+        checkpoint.export(path, model, {"arch": "cyclegan", "name": name, "kimg": "1", "data": "test"})
+        enhancer = load_enhancer(path)
+        assert bool(enhancer.back) == model.two_ways == has
+        if enhancer.back:
+            made = enhancer.back(images)
+            assert made.shape == images.shape and not made.requires_grad and made.abs().max() <= 1
+    with pytest.raises(BadInput, match="no way back"):
+        model.returned({"image": images})
+
+
 def test_the_command_says_what_it_did(run, tmp_path, capsys):
     source = write_avi(tmp_path / "in.avi", beating(10) // 2)
     words = ["enhance", source, tmp_path / "out.avi", "--run", run, "--device", "cpu", "--report", "none"]
