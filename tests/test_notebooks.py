@@ -18,7 +18,8 @@ from tests.conftest import framed
 
 ROOT = Path(__file__).parents[1]
 TRAINING = sorted((ROOT / "training").glob("*.ipynb"))
-COMMITTED = [*TRAINING, *sorted((ROOT / "colab").glob("**/*.ipynb")), ROOT / "results" / "Latent_Explorer.ipynb"]
+BY_HAND = [ROOT / "results" / f"{name}.ipynb" for name in ("Latent_Explorer", "Blinded_Quiz")]
+COMMITTED = [*TRAINING, *sorted((ROOT / "colab").glob("**/*.ipynb")), *BY_HAND]
 OUTLINE = [
     "Set-up",
     "Parameters",

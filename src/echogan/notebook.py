@@ -18,6 +18,7 @@ from PIL import Image as Picture
 
 from echogan.config import seed_of
 from echogan.data.images import grid
+from echogan.errors import BadInput
 from echogan.report import style
 from echogan.report.metrics import METRICS
 
@@ -86,6 +87,51 @@ def explorer(draw, **sliders):
         one.observe(redraw, "value")
     redraw()
     display(ipywidgets.VBox([*made.values(), picture]))
+
+
+def ask(quiz):
+    """The questions of a `report.quiz.Quiz`, one after the other, over two buttons; without ipywidgets, the next as a still."""
+    try:
+        import ipywidgets
+    except ImportError:
+        return _asked_without_buttons(quiz)
+    words, picture = ipywidgets.HTML(), ipywidgets.Image(format="png", width=EXPLORER)
+    buttons = [ipywidgets.Button(description=side) for side in ("left", "right")]
+    shown_at = [0.0]
+
+    def turn():
+        words.value = f"<b>{quiz.words()}</b>"
+        if quiz.current is None:
+            picture.layout.display = "none"
+        else:
+            picture.value = _png(quiz.picture())
+        for button in buttons:
+            button.disabled = quiz.current is None
+        shown_at[0] = time.monotonic()
+
+    def answered(button):
+        try:
+            quiz.answer(button.description, time.monotonic() - shown_at[0])
+        except BadInput as error:  # a full disk: nothing is lost but this answer
+            words.value = f"<b>{error}</b>"
+            return
+        turn()
+
+    for button in buttons:
+        button.on_click(answered)
+    turn()
+    display(ipywidgets.VBox([words, picture, ipywidgets.HBox(buttons)]))
+
+
+def _asked_without_buttons(quiz):
+    hint = (
+        ""
+        if quiz.current is None
+        else ' (without ipywidgets: quiz.answer("left") or "right", then run this cell again)'
+    )
+    display(_Page(quiz.words() + hint))
+    if quiz.current is not None:
+        display(Image(_png(quiz.picture()), width=EXPLORER))
 
 
 def _slider(widgets, name, least, most, first):

@@ -1,6 +1,7 @@
 """A trained run enhances recordings through `echogan enhance`, and a run that is no enhancer is refused."""
 
 import re
+import shutil
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -13,14 +14,19 @@ from torch import nn
 
 from echogan import models
 from echogan.cli import main
+from echogan.config import Settings
 from echogan.contract import Architecture
 from echogan.data.frames import save_index
 from echogan.data.video import read_video
 from echogan.engine import checkpoint
-from echogan.enhancement.gate import FEATURES
+from echogan.engine.fit import fit
 from echogan.enhancement.run import load_enhancer
 from echogan.errors import BadInput
+from echogan.metrics.familiar import FEATURES, learn_range
+from echogan.models import cyclegan
 from echogan.sector import ECHONET
+from tests.conftest import framed
+from tests.data import dicoms
 from tests.data.studies import beating, write_avi
 from tests.enhancement.stand_ins import FAN, scan, write_png
 
@@ -76,9 +82,25 @@ def test_an_enhancer_takes_any_size_and_strength(run):
         load_enhancer(run.with_name("deaf.safetensors"))
 
 
+def test_the_way_back_of_a_cycle_comes_with_its_enhancer_and_fastcut_has_none(tmp_path):
+    torch.manual_seed(0)
+    images = torch.rand(2, 1, 30, 41) * 1.5 - 1
+    for name, has in (("plain", True), ("fastcut", False)):
+        model = cyclegan.build(cyclegan.CONFIGS[name].tiny()).eval()
+        path = tmp_path / f"{name}.safetensors"
+        checkpoint.export(path, model, {"arch": "cyclegan", "name": name, "kimg": "1", "data": "test"})
+        enhancer = load_enhancer(path)
+        assert bool(enhancer.back) == model.two_ways == has
+        if enhancer.back:
+            made = enhancer.back(images)
+            assert made.shape == images.shape and not made.requires_grad and made.abs().max() <= 1
+    with pytest.raises(BadInput, match="no way back"):
+        model.returned({"image": images})
+
+
 def test_the_command_says_what_it_did(run, tmp_path, capsys):
     source = write_avi(tmp_path / "in.avi", beating(10) // 2)
-    words = ["enhance", source, tmp_path / "out.avi", "--run", run, "--device", "cpu"]
+    words = ["enhance", source, tmp_path / "out.avi", "--run", run, "--device", "cpu", "--report", "none"]
     assert main([str(word) for word in words]) == 0
     line = capsys.readouterr().out
     assert (
@@ -94,7 +116,7 @@ def test_the_command_says_what_it_did(run, tmp_path, capsys):
 def test_a_folder_with_a_broken_file_ends_with_1(run, tmp_path, capsys):
     write_avi(tmp_path / "in" / "good.avi", scan(3))
     (tmp_path / "in" / "bad.avi").write_bytes(b"nothing")
-    assert main(["enhance", str(tmp_path / "in"), str(tmp_path / "out"), "--run", str(run)]) == 1
+    assert main(["enhance", str(tmp_path / "in"), str(tmp_path / "out"), "--run", str(run), "--report", "none"]) == 1
     said = capsys.readouterr()
     assert "1 recording enhanced" in said.out and "bad.avi does not decode" in said.err and "Traceback" not in said.err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.avi"]
@@ -108,7 +130,7 @@ def coloured():
 
 def test_colour_is_refused_with_its_threshold_and_forced_with_a_mark(run, tmp_path, capsys):
     source, out = write_png(tmp_path / "in.png", coloured()), tmp_path / "out.png"
-    words = ["enhance", str(source), str(out), "--run", str(run)]
+    words = ["enhance", str(source), str(out), "--run", str(run), "--report", "none"]
     assert main(words) == 1 and not out.exists()
     assert "above 6 (Doppler, or a tint)" in capsys.readouterr().err
     assert main([*words, "--force"]) == 0
@@ -135,12 +157,34 @@ def test_recordings_unlike_the_training_frames_are_refused(run, tmp_path, capsys
     write_avi(tmp_path / "smooth.avi", np.stack([cv2.GaussianBlur(f, (0, 0), 2) for f in beating(6, seed=50)]))
     answers = {}
     for name in ("like", "dark", "smooth"):
-        words = ["enhance", tmp_path / f"{name}.avi", tmp_path / f"{name}_out.avi", "--run", run]
+        words = ["enhance", tmp_path / f"{name}.avi", tmp_path / f"{name}_out.avi", "--run", run, "--report", "none"]
         code = main([*map(str, words), "--training", str(tmp_path / "frames")])
         answers[name] = code, capsys.readouterr().err
     assert [code for code, _ in answers.values()] == [0, 1, 1]
     assert f"unlike the training pictures: {FEATURES[0]}" in answers["dark"][1] and "texture" in answers["smooth"][1]
-    assert all("refused are chroma above 6 grey levels" in said for _, said in answers.values())
+    told = "refused are a mean chroma above 6 grey levels, and what lies outside brightness"
+    assert all(told in said for _, said in answers.values())
+
+
+def test_a_run_remembers_the_range_of_its_training_pictures(tmp_path, capsys):
+    """Its weights alone tell what they are for: no training frame is at hand when a recording comes."""
+    frames = framed()
+    frames.index["domain"] = ["A", "B"] * (len(frames) // 2)
+    low = frames.split("TRAIN").domain("A")
+    config = cyclegan.CONFIGS["demo"].tiny()
+    folder = fit("cyclegan", "demo", frames, Settings(kimg=0.032, device="cpu"), config, tmp_path)
+    known = load_enhancer(folder.path).known
+    assert known == learn_range(low.images, ECHONET.resized(32).mask()) and known.images == len(low)
+    assert folder.read()["range"] == known.told()
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(folder.weights("best"), alone)
+    source, words = write_avi(tmp_path / "in.avi", beating(4)), ["--run", str(alone), "--report", "none"]
+    assert main(["enhance", str(source), str(tmp_path / "out.avi"), *words]) == 1
+    said = capsys.readouterr().err
+    assert "is unlike the training pictures" in said and f"outside {known.words()}" in said
+    assert not (tmp_path / "out.avi").exists()
+    assert main(["enhance", str(source), str(tmp_path / "out.avi"), *words, "--force"]) == 0
+    assert "forced, and marked at" in capsys.readouterr().err
 
 
 def test_the_trust_report_of_frames_and_of_a_clip(run, tmp_path, capsys):
@@ -156,3 +200,19 @@ def test_the_trust_report_of_frames_and_of_a_clip(run, tmp_path, capsys):
     source = write_avi(tmp_path / "in.avi", beating(6) // 2)
     assert main(["trust", str(run), str(source), str(tmp_path / "t.pdf"), "--n", "3"]) == 0
     assert main(["trust", str(run), str(source), str(tmp_path / "t.txt")]) == 1
+
+
+@pytest.mark.parametrize("name", ["in.avi", "in.png", "in.dcm"])
+def test_a_report_stands_beside_every_enhanced_recording(run, tmp_path, name):
+    source = tmp_path / name
+    if name == "in.avi":
+        write_avi(source, scan(9))
+    elif name == "in.png":
+        write_png(source, scan(1)[0])
+    else:
+        dicoms.write(source, dicoms.scan(3), dicoms.region(0, 18, 319, 239), FrameTime=20.0)
+    out = tmp_path / f"out{source.suffix}"
+    assert main(["enhance", str(source), str(out), "--run", str(run), "--device", "cpu"]) == 0
+    text = (tmp_path / "out_trust.html").read_text()
+    assert "limit from honest filters of the same frames" in text and "Are lesions" not in text
+    assert cv2.imread(str(tmp_path / "out_trust.png")) is not None

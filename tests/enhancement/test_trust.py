@@ -1,12 +1,13 @@
 """What a trust report must see: hidden messages, painting, erasing, and nothing in an honest enhancer."""
 
+import cv2
 import numpy as np
 import pytest
 
 from echogan.enhancement import trust as checks
 from echogan.enhancement.baselines import METHODS
-from echogan.enhancement.lesions import TONES, planted, somewhere
-from echogan.enhancement.trust import Means, suspicion, threshold, trust
+from echogan.enhancement.lesions import TONES, planted, somewhere, survival
+from echogan.enhancement.trust import CALM, Means, suspicion, threshold, trust
 from echogan.sector import ECHONET
 from tests.data.studies import ED, ES, beating
 
@@ -104,7 +105,7 @@ def test_prevalence_follows_the_input_or_the_training_set(images):
 def test_painting_and_erasing_are_flagged_at_a_threshold_of_other_methods_and_patients():
     """Threshold from one half of patients and methods; judged on the other half."""
     known, new = (np.concatenate([beating(20, s)[[ED]] for s in some]) for some in (range(12), range(12, 24)))
-    honest = [suspicion(a, b, MASK) for f in ("bilateral", "Haar") for a, b in zip(known, METHODS[f](known, MASK))]
+    honest = [suspicion(a, b, MASK) for f in CALM for a, b in zip(known, METHODS[f](known, MASK))]
     limit, rng = threshold(honest), np.random.default_rng(0)
     better = METHODS["NL-means"](new, MASK)
     assert np.mean([suspicion(a, b, MASK) > limit for a, b in zip(new, better)]) <= 0.1
@@ -115,3 +116,31 @@ def test_painting_and_erasing_are_flagged_at_a_threshold_of_other_methods_and_pa
         assert np.mean(np.array(painted + erased) > limit) >= 0.95
     row = trust(new[:4], MASK, paints, Means(limit=limit)).row
     assert row["flagged"] == 1 and row["suspicion_limit"] == limit
+
+
+def test_what_a_gain_does_to_a_lesion_of_the_input_is_not_suspicious_but_its_loss_is(images):
+    """A spot that becomes as much stronger as everything else was not painted; one that alone stays weak was erased."""
+    lesion = somewhere(MASK, "dark", np.random.default_rng(0), images[0])
+    ill, healthy = planted(images[0], lesion), images[0]
+    (louder_ill, louder) = brighter(np.stack([ill, healthy]))
+    assert suspicion(ill, louder_ill, MASK) < 5 < 10 < suspicion(ill, louder, MASK)
+
+
+def test_the_filters_that_a_limit_comes_from_keep_small_lesions_and_a_median_does_not(images):
+    small, mask = (
+        np.stack([cv2.resize(image, (56, 56), interpolation=cv2.INTER_AREA) for image in images]),
+        ECHONET.resized(56).mask(),
+    )
+    kept = {name: survival(lambda x, name=name: METHODS[name](x, mask), small, mask) for name in (*CALM, "median")}
+    for tone in TONES:
+        shares = {name: np.mean(kept[name][tone]) for name in kept}
+        assert shares.pop("median") < 0.5 < 0.7 < min(shares.values())
+
+
+def test_dark_lesions_are_planted_in_tissue_and_bright_ones_in_chambers(images):
+    rng = np.random.default_rng(0)
+    for image in images:
+        local = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 4)
+        third, half = np.percentile(local[MASK], (60, 60))
+        dark, bright = (somewhere(MASK, tone, rng, image) for tone in ("dark", "bright"))
+        assert local[round(dark.y), round(dark.x)] >= third and local[round(bright.y), round(bright.x)] <= half

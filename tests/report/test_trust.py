@@ -22,6 +22,7 @@ def found():
 def test_the_page_holds_everything(found, tmp_path):
     path = report.write(found, tmp_path / "t.html", "What a gain <does>", "Data: test. Research use only.")
     text = path.read_text()
+    assert min(Image.open(tmp_path / "t.png").size) > 500
     assert "What a gain &lt;does&gt;" in text and text.count("data:image/png;base64,") == 1
     assert not re.search(r"(src|href)=\"(?!data:)", text)
     for name, value in found.row.items():

@@ -15,7 +15,7 @@ from echogan.errors import BadInput, nearest
 from echogan.cli import phantom, data, camus, export
 from echogan.cli import train, reconstruct, synthesize, showcase, sweep, official
 from echogan.cli import judge, audit, latent, downstream
-from echogan.cli import enhance
+from echogan.cli import enhance, trust
 from echogan.cli import report, study, start
 # fmt: on
 

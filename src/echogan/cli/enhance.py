@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from echogan.cli.app import Bar, Device, Frames, Out, RunName, command
+from echogan.cli.app import Bar, Device, Frames, Out, command
 from echogan.config import shown
 
 Recording = Positional[Annotated[Path, arg(metavar="IN")]]
@@ -27,6 +27,8 @@ def enhance(
     keep_surround: bool = False,
     keep_patient: bool = False,
     force: bool = False,
+    report: Literal["quick", "full", "none"] = "quick",
+    segmenter: str = "",
     kimg: float | None = None,
     device: Device = "auto",
 ):
@@ -43,22 +45,29 @@ def enhance(
         sector: auto = found in each recording; echonet = square frames on the sector of EchoNet-Dynamic.
         beside: also write input and output side by side, OUT_beside.
         residual: also write the signed change, OUT_residual: middle grey = none, four grey levels for each.
-        training: folder of frames the run was trained on; recordings unlike them are refused.
+        training: folder of frames whose like are enhanced; default, the frames that the run was trained on, as it remembers them.
         keep_surround: DICOM: keep what lies around the sector, names that are burnt in too, instead of blanking it.
         keep_patient: DICOM: keep the tags that name the patient and the study.
         force: enhance what would be refused (colour, unlike the training frames), and mark it in the picture.
+        report: what to write of every recording as OUT_trust.html and .png: quick = 8 of its frames; full = 32, further moments
+            of training, and whether lesions appear or vanish; none = nothing.
+        segmenter: run of `echogan segmenter`: does it find the same ventricle, and ejection fraction, before and after?
         kimg: moment of the run's training; the nearest kept weights are used.
         device: where to compute.
     """
+    from echogan.cli.trust import report_beside, wished
     from echogan.engine.launch import pick_device
     from echogan.enhancement.clips import Wanted, enhance_path
     from echogan.enhancement.run import load_enhancer
 
-    enhancer = load_enhancer(run, kimg, pick_device(device))
-    known, origin = _range(training) if training else None, f"{enhancer.name}, weights sha256 {enhancer.sha256}"
+    where = pick_device(device)
+    enhancer, wish = load_enhancer(run, kimg, where), wished(report == "full", segmenter, where)
+    known, origin = _range(enhancer, training), f"{enhancer.name}, weights sha256 {enhancer.sha256}"
     wanted = Wanted(strength, temporal, sector, beside, residual, force, known, keep_surround, keep_patient, origin)
     with Bar("enhance", "recording") as tell:
         result = enhance_path(source, out, enhancer, wanted, tell)
+    if report != "none":
+        result.failed += report_beside(result.done, run, enhancer, wanted, wish)
     for sentence in result.failed:
         print(f"echogan: {sentence}", file=sys.stderr)
     for done in result.done:
@@ -91,18 +100,19 @@ def _told(result, out, name):
     return line + "; research use only"
 
 
-def _range(training):
+def _range(enhancer, training):
+    """What recordings must be like: as the frames of `training`, or those the run learnt from. Both thresholds are told."""
     from echogan.data.frames import load_frames
-    from echogan.enhancement.gate import learn_range
-    from echogan.sector import ECHONET
+    from echogan.engine.describe import familiar
+    from echogan.enhancement.gate import MEAN_CHROMA
 
-    frames = load_frames(training).split("TRAIN")
-    if "domain" in frames.index:
-        frames = frames.domain("A")
-    known = learn_range(frames.images, ECHONET.resized(frames.size).mask())
-    words = ", ".join(f"{low:.1f} to {high:.1f}" for low, high in zip(known.low, known.high))
+    known = familiar(load_frames(training)) if training else enhancer.known
+    else_ = (
+        f"what lies outside {known.words()} dB" if known else "nothing else: its weights tell no range, give --training"
+    )
     print(
-        f"echogan: refused are chroma above 6 grey levels, and brightness and texture outside {words}", file=sys.stderr
+        f"echogan: refused are a mean chroma above {MEAN_CHROMA:g} grey levels, and {else_}",
+        file=sys.stderr,
     )
     return known
 
@@ -156,97 +166,6 @@ def rate(
         write_text(out, pd.DataFrame(judge.rows_of(table)).to_csv(index=False, lineterminator="\n"))
         write_text(out.with_suffix(".md"), f"{told}\n")
     print(told)
-
-
-@command
-def trust(
-    run: RunName,
-    pictures: Frames,
-    out: Out,
-    split: Literal["train", "val", "test"] = "test",
-    strength: float = 1.0,
-    n: int = 64,
-    moments: int = 2,
-    sector: Literal["auto", "echonet"] = "auto",
-    segmenter: str = "",
-    device: Device = "auto",
-):
-    """Report what an enhancer may do wrong: lesions lost or painted, hidden messages, uncertainty; as one page or picture.
-
-    Args:
-        run: a run, <arch>/<config>, or a .safetensors file.
-        pictures: folder of frames (those of low quality, where it has two domains), or a recording.
-        out: .html (one self-contained page), .png or .pdf to write.
-        split: whose frames.
-        strength: 0 to 1, as in `echogan enhance`.
-        n: pictures at most.
-        moments: kept weights of the run beside its best, for the uncertainty.
-        sector: of a recording: auto = found in it; echonet = square frames on the sector of EchoNet-Dynamic.
-        segmenter: run of `echogan segmenter`: does it find the same ventricle before and after?
-        device: where to compute.
-    """
-    from echogan.enhancement import baselines
-    from echogan.enhancement.clips import Wanted
-    from echogan.enhancement.judge import method_of
-    from echogan.enhancement.run import load_enhancer
-    from echogan.enhancement.trust import Means, limit_on
-    from echogan.enhancement.trust import trust as check
-    from echogan.errors import BadInput
-    from echogan.report import trust as report
-
-    if out.suffix not in (".html", ".png", ".pdf"):
-        raise BadInput(f"{out} is neither .html, .png nor .pdf; give it a name that ends in one of them")
-    where, wanted = _device(device), Wanted(strength)
-    enhancer = load_enhancer(run, device=where)
-    images, mask, what, calibration = _pictures(pictures, split, n, sector)
-    at = [method_of(load_enhancer(run, kimg, where), wanted) for kimg in _moments(run, moments)]
-    others = tuple((lambda x, f=f: f(x, mask)) for f in at)
-    limit = limit_on(calibration, mask, baselines.METHODS) if calibration is not None else float("nan")
-    best = method_of(enhancer, wanted)
-    means = Means(segment=_masks(segmenter, where), others=others, limit=limit)
-    found = check(images, mask, lambda x: best(x, mask), means)
-    title = f"What {enhancer.name} does to {len(images)} pictures"
-    caption = (
-        f"Data: {what}. Weights {enhancer.sha256[:16]}, strength {strength:g}; {len(others)} further moments of training. "
-        "Research use only, not for diagnosis."
-    )
-    report.write(found, out, title, caption)
-    row = found.row
-    print(
-        f"{enhancer.name} on {len(images)} pictures: change {row['change']:.1f} grey levels, lesions kept "
-        f"{row['kept_bright']:.2f} (bright) and {row['kept_dark']:.2f} (dark), flagged {row['flagged']:.0%}; {shown(out)}"
-    )
-
-
-def _pictures(path, split, n, sector):
-    """(images, sector, what they are, pictures of TRAIN to fix the limit of suspicion on, or None)."""
-    import numpy as np
-
-    from echogan.data.frames import load_frames
-    from echogan.engine.evaluate import spread
-    from echogan.enhancement.clips import sector_mask
-    from echogan.enhancement.media import open_medium
-    from echogan.sector import ECHONET
-
-    if not path.is_dir():
-        medium = open_medium(path)
-        step = max(1, medium.shape[0] // n)
-        images = np.stack([frame for i, frame in enumerate(medium.eight_bits()) if i % step == 0][:n])
-        return images, sector_mask(medium, sector), f"{path.name}, every {step}. frame", None
-    frames = load_frames(path)
-    if "domain" in frames.index:
-        frames = frames.domain("A")
-    part, train = spread(frames.split(split.upper()).images, n), spread(frames.split("TRAIN").images, n)
-    what = f"{frames.kind}, {split.upper()}, {len(part)} frames at {frames.size} px; limit from {len(train)} frames of TRAIN"
-    return part, ECHONET.resized(frames.size).mask(), what, train
-
-
-def _moments(run, n):
-    """The latest `n` kimg at which the run kept weights."""
-    from echogan.config import RunFolder
-    from echogan.engine.checkpoint import kept_moments
-
-    return [] if run.endswith(".safetensors") else list(kept_moments(RunFolder.find(run).checkpoints))[-n:] if n else []
 
 
 def _device(name):

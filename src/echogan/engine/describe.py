@@ -11,6 +11,8 @@ from echogan.data.clip import SPLITS
 from echogan.engine.launch import hardware
 from echogan.engine.parallel import world
 from echogan.errors import BadInput
+from echogan.metrics.familiar import learn_range
+from echogan.sector import ECHONET
 
 MAY_CHANGE = ("kimg", "device", "row_kimg", "patience")
 
@@ -49,9 +51,17 @@ def describe(run, frames, autocast):
         "precision": str(autocast or torch.float32).removeprefix("torch."),
         "hardware": f"{world()} x {device}" if world() > 1 else device,
         **({"guests": run.guests} if run.guests else {}),
+        **({"range": familiar(frames).told()} if "A" in run.model.inputs else {}),
         "versions": {"echogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "chosen_by": f"{run.gallery_of.criterion()} of the VAL readings",
     }
+
+
+def familiar(frames):
+    """The `Range` of the TRAIN pictures that an enhancer learns to improve: what lies outside it, it should not touch."""
+    low = frames.split("TRAIN")
+    low = low.domain("A") if "domain" in low.index else low
+    return learn_range(low.images, ECHONET.resized(low.size).mask())
 
 
 def adopt(old, new, folder) -> dict:

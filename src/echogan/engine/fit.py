@@ -217,6 +217,8 @@ class Run:
         origin = {"arch": self.arch, "name": self.name, "kimg": f"{self.engine.clock.kimg:g}", "data": self.kind}
         if self.classes:
             origin["classes"] = json.dumps(self.classes)
+        if "range" in self.description:
+            origin["range"] = json.dumps(self.description["range"])
         if "mask" in self.model.inputs:
             origin["labels"] = json.dumps(self.frames.labels)
         checkpoint.export(self.folder.weights(which), model, origin)

@@ -5,7 +5,7 @@ clips.py      a recording in, a recording of the same kind out; folders of them
 media.py      the kinds of recordings: PNG of 8 or 16 bits, AVI, MP4
 dicom.py      DICOM in, a derived DICOM out
 steady.py     clips without flicker, and how much they flicker
-gate.py       what is refused: colour, and pictures unlike those of training
+gate.py       what is refused: colour, and pictures unlike those of training (metrics/familiar.py)
 mark.py       words outside the sector, where nobody can take them for tissue
 baselines.py  what an enhancer has to beat, one function each
 supervised.py a U-Net that sees the answers: how much could be gained

@@ -16,6 +16,7 @@ from echogan.enhancement import gate, mark
 from echogan.enhancement.media import SUFFIXES, into, open_medium, writer
 from echogan.enhancement.steady import Flicker, Steady
 from echogan.errors import BadInput
+from echogan.metrics.familiar import Range
 from echogan.preprocessing.deidentify import extremes, inside, sector_of
 from echogan.sector import ECHONET
 
@@ -26,7 +27,7 @@ RESIDUAL_GAIN = 4  # of the residual map: grey levels for each grey level of cha
 
 @dataclass(frozen=True)
 class Wanted:
-    """How to enhance; `known` is the `gate.Range` of the training pictures, without which only colour is refused."""
+    """How to enhance; `known` is the `Range` of the training pictures, without which only colour is refused."""
 
     strength: float = 1.0  # 0 = the input, 1 = all that the run would change
     temporal: bool = False  # steady.py, for clips
@@ -34,7 +35,7 @@ class Wanted:
     beside: bool = False  # also write input | output
     residual: bool = False  # also write the signed residual
     force: bool = False  # enhance what would be refused, and mark it
-    known: gate.Range | None = None
+    known: Range | None = None
     keep_surround: bool = False  # DICOM: what lies around the sector is kept, not blanked
     keep_patient: bool = False  # DICOM: tags that name the patient are kept
     origin: str = ""  # which run, and its weights: what a derived DICOM says of itself
@@ -48,6 +49,7 @@ class Done:
     """What one recording became."""
 
     path: Path
+    source: Path
     shape: tuple  # (T, H, W)
     changed: float  # mean |out - in| inside the sector, in grey levels of 255
     jitter: float  # flicker over that of the input, see `steady.Flicker`; NaN for a still
@@ -116,7 +118,7 @@ def enhance_file(source, out, enhance, wanted=FULL):
             for name, put in more.items():
                 put(_EXTRAS[name](before, shown, medium.levels))
     box = stamp[0] if stamp else ()
-    return Done(out, medium.shape, **tally.found(), refused=refused, box=box, files=files)
+    return Done(out, source, medium.shape, **tally.found(), refused=refused, box=box, files=files)
 
 
 class Tally:
@@ -158,6 +160,21 @@ def enhance_array(frames, mask, enhance, wanted=FULL):
         )
     levels = 255 if frames.dtype == np.uint8 else 65535
     return np.stack([after for _, after in enhanced(frames, mask, enhance, wanted, levels)])
+
+
+def pictures_of(source, n, sector="auto"):
+    """(frames uint8 (at most n, H, W) spread evenly over a recording, its sector (H, W), which frames they are)."""
+    if Path(source).suffix.lower() == DICOM:
+        from echogan.enhancement.dicom import opened
+
+        recording, mask, _, _ = opened(Path(source))
+        frames = recording.frames()
+    else:
+        recording = open_medium(source)
+        mask, frames = sector_mask(recording, sector), recording.eight_bits()
+    chosen = np.unique(np.linspace(0, recording.shape[0] - 1, min(n, recording.shape[0])).round().astype(int))
+    wanted = set(chosen.tolist())
+    return np.stack([frame for i, frame in enumerate(frames) if i in wanted]), mask, chosen
 
 
 def sector_mask(medium, which="auto"):

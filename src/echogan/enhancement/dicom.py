@@ -32,7 +32,8 @@ PATIENT = (
     "ReferringPhysicianName", "SeriesDate", "AcquisitionDateTime", "ContentDate", "ContentTime",
 )  # fmt: skip
 EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-         "AccessionNumber", "ReferringPhysicianName", "Laterality", "InstanceNumber")  # fmt: skip
+         "AccessionNumber", "ReferringPhysicianName", "Manufacturer", "PatientOrientation")  # fmt: skip
+OWN_SERIES = 9000  # added to the number of the source's series, beside which the new one may be filed
 REGION = ("RegionSpatialFormat", "RegionDataType", "RegionFlags", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
           "TransducerFrequency")  # fmt: skip
 _PIXELS = b"\xe0\x7f\x10\x00OB\x00\x00"  # tag and kind of the pixel data; its length in bytes follows
@@ -40,14 +41,7 @@ _PIXELS = b"\xe0\x7f\x10\x00OB\x00\x00"  # tag and kind of the pixel data; its l
 
 def enhance_dicom(source, out, enhance, wanted):
     """Enhance one ultrasound DICOM into the new file `out`; returns its `Done`. Errors leave nothing behind."""
-    cine = open_dicom(source)
-    if cine.region is None:
-        raise BadInput(f"{source} does not say where its ultrasound is (no region); export it with its calibration")
-    seen, count = extremes(cine.frames())
-    fan = sector_of(
-        Clip(seen[:0], source.stem, "", "", str(source), cine.fps, cine.spacing_mm, region=cine.region), seen
-    )
-    mask = inside(fan, cine.region)
+    cine, mask, seen, count = opened(source)
     refused = _refusal(cine, mask, wanted)
     stamp = mark.place(mask)
     tally, pixels = Tally(mask), int(np.prod(cine.shape))
@@ -64,7 +58,17 @@ def enhance_dicom(source, out, enhance, wanted):
             f"{source} shows {len(text)} pieces of text outside its sector, which were kept: look for names"
         )
     said = {"refused": refused, "box": stamp[0], "files": [out], "warnings": warnings}
-    return Done(out, cine.shape, **tally.found(), **said)
+    return Done(out, source, cine.shape, **tally.found(), **said)
+
+
+def opened(source):
+    """(recording, its sector (H, W), darkest and brightest frame, number of frames) of a DICOM with a region."""
+    cine = open_dicom(source)
+    if cine.region is None:
+        raise BadInput(f"{source} does not say where its ultrasound is (no region); export it with its calibration")
+    seen, count = extremes(cine.frames())
+    stub = Clip(seen[:0], source.stem, "", "", str(source), cine.fps, cine.spacing_mm, region=cine.region)
+    return cine, inside(sector_of(stub, seen), cine.region), seen, count
 
 
 def _write_tags(file, cine, wanted):
@@ -82,16 +86,17 @@ def derived(cine, wanted):
     old, new = cine.header.tags, Dataset()
     for keyword in EMPTY:
         setattr(new, keyword, "")
+    new.StudyInstanceUID, new.SeriesInstanceUID, new.SOPInstanceUID = (generate_uid() for _ in range(3))
     for keyword in TECHNICAL + (PATIENT if wanted.keep_patient else ()):
         if keyword in old:
             new[keyword] = old[keyword]
     if not wanted.keep_patient:
-        new.StudyInstanceUID = generate_uid()
         new.PatientIdentityRemoved = "YES"
         new.DeidentificationMethod = "EchoGAN: only technical tags are kept, all identifiers are new"
     elif "SOPInstanceUID" in old:
         new.SourceImageSequence = [_reference(old)]
-    new.SeriesInstanceUID, new.SOPInstanceUID = generate_uid(), generate_uid()
+    new.SeriesNumber, new.InstanceNumber = OWN_SERIES + int(old.get("SeriesNumber") or 0), 1
+    new.BodyPartExamined = "HEART"  # a part without sides, so that no laterality is missing
     new.ImageType = ["DERIVED", "SECONDARY"]
     new.DerivationDescription = (
         f"Enhanced by EchoGAN {echogan.__version__}, {wanted.origin or 'unnamed run'}, strength {wanted.strength:g}"
@@ -114,6 +119,7 @@ def _region(cine):
     places = cine.header.tags.SequenceOfUltrasoundRegions
     old = next(r for r in places if (r.get("RegionSpatialFormat"), r.get("RegionDataType")) == (1, 1))
     new = Dataset()
+    new.RegionFlags = 0
     for keyword in REGION:
         if keyword in old:
             new[keyword] = old[keyword]

@@ -1,72 +1,16 @@
 """What is not enhanced: colour, which is flow and not tissue, and pictures unlike those a run was trained on."""
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 
 from echogan.errors import BadInput
-from echogan.files import read_json, write_json
+from echogan.metrics.familiar import TAILS, features
 
 MEAN_CHROMA = 6.0  # grey levels between the strongest and the weakest primary, on average over the sector
-TAILS = 0.1, 99.9  # per cent of the training pictures
-SIDE = 64  # pixels: pictures of any size are looked at alike
-BANDS = (0.03, 0.08, 0.16, 0.3, 0.5)  # edges in cycles per pixel of that side
-FEATURES = ("brightness", *(f"texture {low:g}-{high:g}" for low, high in zip(BANDS, BANDS[1:])))
 FRAMES = 16  # of a clip that are looked at
 
 
 class Refused(BadInput):
     """Input that an enhancer should not touch; `--force` overrides it and marks the output."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """What the training pictures span: the `TAILS` of every one of `FEATURES`."""
-
-    low: tuple
-    high: tuple
-    images: int = 0
-
-    def outside(self, values):
-        """[(feature, value, low, high)] of the values (5,) that lie outside."""
-        rows = zip(FEATURES, map(float, values), self.low, self.high)
-        return [row for row in rows if not row[2] <= row[1] <= row[3]]
-
-
-def learn_range(images, mask):
-    """The `Range` of training pictures uint8 (N, H, W), inside `mask` (H, W)."""
-    values = np.stack([features(image, mask) for image in images])
-    low, high = np.percentile(values, TAILS, axis=0)
-    return Range(tuple(low.tolist()), tuple(high.tolist()), len(images))
-
-
-def save_range(path, known):
-    """Write a `Range` as JSON."""
-    write_json(path, {"features": FEATURES, "low": known.low, "high": known.high, "images": known.images})
-
-
-def read_range(path):
-    """The `Range` that `save_range` wrote."""
-    said = read_json(path)
-    if tuple(said.get("features", ())) != FEATURES:
-        raise BadInput(f"{path} is not a range of training pictures of this version; make it again with --training")
-    return Range(tuple(said["low"]), tuple(said["high"]), said["images"])
-
-
-def features(image, mask):
-    """Brightness (grey levels) and the power in four bands (dB) of a picture uint8 (H, W) inside `mask`, (5,)."""
-    rows, columns = (slice(at.min(), at.max() + 1) for at in np.nonzero(mask))
-    inside, share = image[rows, columns] * mask[rows, columns], mask[rows, columns].astype(np.float32)
-    small, share = (
-        cv2.resize(p.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA) for p in (inside, share)
-    )
-    mean = small.sum() / share.sum()
-    hann = np.hanning(SIDE)
-    power = np.abs(np.fft.fft2((small - mean * share) * np.outer(hann, hann))) ** 2
-    radius = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE)[None])
-    bands = [power[(low <= radius) & (radius < high)].mean() for low, high in zip(BANDS, BANDS[1:])]
-    return np.array([mean, *(10 * np.log10(np.array(bands) + 1e-3))])
 
 
 def chroma(colours, mask):

@@ -9,6 +9,7 @@ RADIUS = 0.035  # of the side of the picture
 BRIGHT, DARK = 60.0, 0.55  # grey levels added; share of the grey level taken away
 FROM_BORDER = 2.0  # radii
 TONES = ("bright", "dark")
+CHAMBERS, TISSUE = 50, 67  # per cent of the sector's places, by their grey level: the darker half, the brighter third
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class Lesion:
 
 
 def somewhere(mask, tone, rng, image=None):
-    """A `Lesion` inside `mask`, away from its border; bright ones where `image` is dark enough, dark ones where it is bright."""
+    """A `Lesion` inside `mask`, away from its border; bright ones in the darker half of `image`, dark ones in its tissue.
+
+    A dark one in the dark would be seen by nobody, so neither can its loss be: tissue is the brighter third.
+    """
     radius = RADIUS * max(mask.shape)
     room = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1] > FROM_BORDER * radius
     if image is not None:
         local = cv2.GaussianBlur(image.astype(np.float32), (0, 0), radius)
-        limit = np.median(local[room]) if room.any() else 0
+        limit = np.percentile(local[room], CHAMBERS if tone == "bright" else TISSUE) if room.any() else 0
         fits = room & ((local <= limit) if tone == "bright" else (local >= limit))
         room = fits if fits.any() else room
     y, x = np.nonzero(room if room.any() else mask)

@@ -18,7 +18,12 @@ from echogan.metrics.volume import ejection_fraction
 BLUR = 0.7  # pixels: what a hidden message does not survive, and anatomy does
 PREVALENCES = (0.0, 0.5, 1.0)
 SHOWN = 4  # pictures
-CALM = ("median", "bilateral", "Haar", "CLAHE")  # filters that paint nothing, quick enough to fix a threshold on
+CALM = (
+    "bilateral",
+    "Haar",
+    "CLAHE",
+)  # filters that paint nothing, keep small lesions (a median does not), and are quick
+HUBER = 2.0  # deviations beyond which a pixel counts less in what explains a change: those may be the lesion
 HONEST = 95.0  # per cent of honest pictures that a threshold of suspicion lets pass
 
 
@@ -31,6 +36,7 @@ class Means:
     cavity: int = 1  # id of the left ventricle in them
     others: tuple = ()  # the same enhancer at other moments of its training
     limit: float = float("nan")  # of `suspicion`, from `threshold` on other runs and patients
+    prevalence: bool = True  # also `prevalence_shift`, which takes more passes than all the rest
 
 
 ALONE = Means()
@@ -48,7 +54,8 @@ class Trust:
 def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
     """The `Trust` in `enhance` on pictures uint8 (N, H, W) whose sector is `mask`.
 
-    phases: (index of end diastole, index of end systole) of each patient among the images, for the ejection fraction.
+    phases: (index of end diastole, index of end systole) of each patient among the images, for the ejection fraction; "beat"
+    where all images are of one recording, in which the segmenter's largest and smallest ventricle are taken.
     """
     better = enhance(images)
     residual = better.astype(np.float32) - images
@@ -73,10 +80,10 @@ def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
         row |= {"cycle": float(exact[:, mask].mean()), "cycle_8bit_blurred": float(hidden[:, mask].mean())}
         shown["cycle"] = hidden
     if means.segment:
-        row |= anatomy(images, better, means.segment, means.cavity, phases or [])
+        row |= anatomy(images, better, means.segment, means.cavity, phases)
     order = np.argsort(-scores)[:SHOWN]  # the worst first
     pictures = {name: values[order] for name, values in shown.items()}
-    return Trust(row, pictures, prevalence_shift(enhance, images, mask, seed))
+    return Trust(row, pictures, prevalence_shift(enhance, images, mask, seed) if means.prevalence else [])
 
 
 # ------------------------------------------------------------------------------------------------ the checks
@@ -113,7 +120,10 @@ def anatomy(images, better, segment, cavity, phases):
     """Dice of the ventricle found before and after, and how far ejection fractions move (points)."""
     before, after = (segment(pictures) == cavity for pictures in (images, better))
     row = {"agreement": float(np.nanmean(dice(before, after)))}
-    if len(phases):
+    if phases == "beat":
+        areas = before.sum((1, 2))
+        phases = [(int(areas.argmax()), int(areas.argmin()))]
+    if phases:
         found = [[area_length(regions[i]) for i in pair] for regions in (before, after) for pair in phases]
         of_before, of_after = np.split(np.array([ejection_fraction(*volumes) for volumes in found]), 2)
         moved = of_after - of_before
@@ -156,10 +166,10 @@ def _contrasts(pictures, mask, spots):
 def suspicion(before, after, mask):
     """How far the strongest spot of the change stands out of the rest of it; pictures uint8 (H, W).
 
-    What a gain, also one that varies slowly over the sector, explains is taken away first. The rest is filtered at the size of
-    lesions, and its largest absolute value divided by its robust deviation.
+    Change and input are filtered at the size of lesions, and what a gain explains is taken away: spots of the input that became
+    stronger or weaker all alike. The largest absolute value of the rest is divided by its robust deviation.
     """
-    spots = np.abs(_matched(_unexplained(before, after, mask), mask))[_deep(mask)]
+    spots = np.abs(_unexplained(before, after, mask))[_deep(mask)]
     deviation = 1.4826 * np.median(spots) + 0.25  # rounding alone makes a quarter of a grey level
     return float(spots.max() / deviation)
 
@@ -177,12 +187,20 @@ def limit_on(images, mask, methods):
 
 
 def _unexplained(before, after, mask):
-    """The change less the line of the input's grey level that is nearest to it, less its slow part over the sector."""
-    change, level = after.astype(np.float32) - before, before.astype(np.float32) / 255
-    powers = np.stack([np.ones_like(level), level], -1)  # a free curve would explain a spot by its own grey level
-    found = np.linalg.lstsq(powers[mask], change[mask], rcond=None)[0]
-    rest = np.where(mask, change - powers @ found, 0)
-    return rest - _smooth(rest, mask, 4 * RADIUS * len(mask))
+    """The change at the size of lesions, less the multiple of the input's own spots that is nearest to it (robust fit)."""
+    x = before.astype(np.float32)
+    spots, change = (
+        _matched(x, mask)[mask],
+        _matched(after - x, mask)[mask],
+    )  # a curve would explain a spot by its grey level
+    weight, rest = np.ones_like(change), change
+    for _ in range(3):  # Huber's weights: a lesion in the input must not bend the fit towards its own loss
+        rest = change - (weight * spots * change).sum() / max((weight * spots**2).sum(), 1e-6) * spots
+        far = HUBER * 1.4826 * np.median(np.abs(rest)) + 1e-6
+        weight = np.minimum(1, far / np.maximum(np.abs(rest), far))
+    whole = np.zeros_like(x)
+    whole[mask] = rest
+    return whole
 
 
 def _matched(values, mask):

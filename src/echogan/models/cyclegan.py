@@ -295,12 +295,24 @@ class CycleGAN(Architecture):
         made = self.G.AB(x, inside, strength).clamp(-1, 1)
         return torch.where(inside, made, x)
 
+    @property
+    def two_ways(self):
+        """Whether there is a way back."""
+        return self.G.BA is not None
+
+    def returned(self, batch):
+        """The way back: images of B (`batch["image"]`, (B, 1, H, W)) made poor, inside `batch["sector"]` or what is lit."""
+        if self.G.BA is None:
+            raise BadInput("a run with cycle 0 has learnt no way back; take one with cycle above 0")
+        good, inside = batch["image"], batch.get("sector")
+        return self.G.BA(good, self.sector(good) if inside is None else inside).clamp(-1, 1)
+
     def panel(self, batch):
         """The input; and the enhanced image made low again, or, where there is no way back, what was added to it."""
         x = _low(batch)
         made = self.enhanced(x)
         if self.G.BA is not None:
-            return (x,), (self.G.BA(made, self.sector(x)).clamp(-1, 1),)
+            return (x,), (self.returned({"image": made, "sector": self.sector(x)}),)
         return (x,), ((made - x) / 2,)
 
 

@@ -4,11 +4,12 @@ from html import escape
 
 import numpy as np
 
-from echogan.files import write_text
+from echogan.files import atomic, write_text
 from echogan.report import style
 from echogan.report.html import page, table, tiles, uri
 
 WIDTH = 2 * style.COLUMN
+PAGE = 2_000_000  # bytes of the picture in a page
 # name in Trust.shown -> (heading, colour map, grey levels at both ends)
 PANELS = {
     "input": ("input", "gray", (0, 255)),
@@ -62,9 +63,8 @@ def figure(trust, title, caption):
     return fig
 
 
-def document(trust, title, caption):
-    """The page as a string: everything is in it, nothing is fetched."""
-    picture = style.png(figure(trust, title, caption), limit=2_000_000)
+def document(trust, title, caption, picture):
+    """The page as a string: everything is in it, nothing is fetched; `picture` are the bytes of the figure as PNG."""
     row = trust.row
     lead = {
         f"{row['n']:,}": "pictures",
@@ -80,20 +80,23 @@ def document(trust, title, caption):
         f'<img src="{uri(picture, "png")}" alt="{escape(title)}" style="width:100%;height:auto">',
         "<h2>Checks</h2>",
         table(("check", "measured", "should be"), _checks(row)),
-        "<h2>Are lesions still where they were, and only there?</h2>",
-        table(
-            ("lesions", "planted in", "found in inputs", "found in outputs"), _prevalence(trust.prevalence), numbers=3
-        ),
     ]
+    if trust.prevalence:
+        head = ("lesions", "planted in", "found in inputs", "found in outputs")
+        body.append("<h2>Are lesions still where they were, and only there?</h2>")
+        body.append(table(head, _prevalence(trust.prevalence), numbers=3))
     return page(title, body)
 
 
 def write(trust, path, title, caption):
-    """Write the page (.html) or the figure (.png, .pdf)."""
-    if path.suffix == ".html":
-        write_text(path, document(trust, title, caption))
-        return path
-    return style.save(figure(trust, title, caption), path)
+    """Write the figure (.png, .pdf), or the page (.html) and beside it the figure (.png); returns `path`."""
+    if path.suffix != ".html":
+        return style.save(figure(trust, title, caption), path)
+    picture = style.png(figure(trust, title, caption), limit=PAGE)
+    with atomic(path.with_suffix(".png")) as temporary:
+        temporary.write_bytes(picture)
+    write_text(path, document(trust, title, caption, picture))
+    return path
 
 
 def _checks(row):

@@ -1,0 +1,209 @@
+"""Whether to trust an enhancer: the report on a run, and on what it made of one recording."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from echogan.cli.app import Device, Frames, RunName, command
+from echogan.config import shown
+from echogan.errors import BadInput
+
+QUICK, FULL = 8, 32  # frames of a recording that are looked at
+MOMENTS = 2  # kept weights beside the best, for the uncertainty
+Report = Positional[Annotated[Path | None, arg(metavar="OUT")]]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How much to report: `full` takes further moments of training and the prevalence of lesions too."""
+
+    full: bool
+    segment: Callable | None  # images uint8 (N, H, W) -> label ids
+    cavity: int  # the left ventricle's
+    device: str
+    moments: int = MOMENTS
+
+
+@command
+def trust(
+    run: RunName,
+    pictures: Frames,
+    out: Report = None,
+    split: Literal["train", "val", "test"] = "test",
+    strength: float = 1.0,
+    n: int = 64,
+    moments: int = MOMENTS,
+    sector: Literal["auto", "echonet"] = "auto",
+    segmenter: str = "",
+    device: Device = "auto",
+):
+    """Report what an enhancer may do wrong: lesions lost or painted, hidden messages, uncertainty; as one page and picture.
+
+    Args:
+        run: a run, <arch>/<config>, or a .safetensors file.
+        pictures: folder of frames (those of low quality, where it has two domains), or a recording.
+        out: .html (one self-contained page, with its picture beside it), .png or .pdf to write; default trust.html in the run.
+        split: whose frames.
+        strength: 0 to 1, as in `echogan enhance`.
+        n: pictures at most.
+        moments: kept weights of the run beside its best, for the uncertainty.
+        sector: of a recording: auto = found in it; echonet = square frames on the sector of EchoNet-Dynamic.
+        segmenter: run of `echogan segmenter`: does it find the same ventricle, and ejection fraction, before and after?
+        device: where to compute.
+    """
+    from echogan.engine.launch import pick_device
+    from echogan.enhancement.clips import Wanted
+    from echogan.enhancement.run import load_enhancer
+
+    out, where = _place(run, out), pick_device(device)
+    enhancer = load_enhancer(run, device=where)
+    shows = _of_frames(pictures, split, n) if pictures.is_dir() else _of_recording(pictures, n, sector)
+    row = report(run, enhancer, shows, Wanted(strength), out, wished(True, segmenter, where, moments))
+    print(
+        f"{enhancer.name} on {row['n']} pictures: change {row['change']:.1f} grey levels, lesions kept "
+        f"{row['kept_bright']:.2f} (bright) and {row['kept_dark']:.2f} (dark), flagged {row['flagged']:.0%}; {shown(out)}"
+    )
+
+
+@dataclass(frozen=True)
+class Shows:
+    """Pictures to report on, their sector, what they are, and honest pictures that the limit of suspicion comes from."""
+
+    images: object  # uint8 (N, H, W)
+    mask: object  # (H, W)
+    what: str
+    calibration: object  # uint8 (M, H, W)
+    phases: object = ()  # see `trust`
+
+
+def report(run, enhancer, shows, wanted, out, wish):
+    """Write the report on `enhancer` with these pictures to `out`; returns its numbers."""
+    from echogan.enhancement import baselines
+    from echogan.enhancement.judge import method_of
+    from echogan.enhancement.run import load_enhancer
+    from echogan.enhancement.trust import Means, limit_on
+    from echogan.enhancement.trust import trust as check
+    from echogan.report import trust as page
+
+    mask, best = shows.mask, method_of(enhancer, wanted)
+    back = method_of(lambda images, strength: enhancer.back(images)) if enhancer.back else None
+    kept = _moments(run, wish.moments if wish.full else 0)
+    at = [method_of(load_enhancer(run, kimg, wish.device), wanted) for kimg in kept]
+    means = Means(
+        back=(lambda x: back(x, mask)) if back else None,
+        segment=wish.segment,
+        cavity=wish.cavity,
+        others=tuple((lambda x, f=f: f(x, mask)) for f in at),
+        limit=limit_on(shows.calibration, mask, baselines.METHODS),
+        prevalence=wish.full,
+    )
+    found = check(shows.images, mask, lambda x: best(x, mask), means, shows.phases)
+    caption = (
+        f"Data: {shows.what}. Weights {enhancer.sha256[:16]}, strength {wanted.strength:g}; {len(at)} further moments of "
+        "training. Research use only, not for diagnosis."
+    )
+    page.write(found, out, f"What {enhancer.name} does to {len(shows.images)} pictures", caption)
+    return found.row
+
+
+def report_beside(recordings, run, enhancer, wanted, wish):
+    """Write OUT_trust.html and .png beside each enhanced recording (`Done`); returns the sentences on what failed."""
+    failed, n = [], FULL if wish.full or wish.segment else QUICK
+    for done in recordings:
+        try:
+            shows = _of_recording(done.source, n, wanted.sector)
+            report(run, enhancer, shows, wanted, done.path.with_name(f"{done.path.stem}_trust.html"), wish)
+        except BadInput as error:
+            failed.append(str(error))
+    return failed
+
+
+def wished(full, segmenter, device, moments=MOMENTS):
+    """A `Wish` whose segmenter, where a run of one is named, is loaded."""
+    return Wish(full, *_masks(segmenter, device), device, moments)
+
+
+def _place(run, out):
+    from echogan.config import RunFolder
+
+    if out is None and run.endswith(".safetensors"):
+        raise BadInput(f"{run} has no folder of a run for its report; say where to write it")
+    out = out or RunFolder.find(run).path / "trust.html"
+    if out.suffix not in (".html", ".png", ".pdf"):
+        raise BadInput(f"{out} is neither .html, .png nor .pdf; give it a name that ends in one of them")
+    return out
+
+
+def _of_recording(path, n, sector):
+    """`Shows` of a recording; for the limit there is nothing but its own frames, made by honest filters."""
+    from echogan.enhancement.clips import pictures_of
+
+    images, mask, chosen = pictures_of(path, n, sector)
+    what = f"{path.name}, {len(images)} of its frames {chosen[0]} to {chosen[-1]}; limit from honest filters of the same frames"
+    return Shows(images, mask, what, images, "beat")
+
+
+def _of_frames(path, split, n):
+    from echogan.data.frames import load_frames
+    from echogan.engine.evaluate import spread
+    from echogan.sector import ECHONET
+
+    frames = load_frames(path)
+    if "domain" in frames.index:
+        frames = frames.domain("A")
+    part, train = _some(frames.split(split.upper()), n), spread(frames.split("TRAIN").images, n)
+    what = f"{frames.kind}, {split.upper()}, {len(part)} frames at {frames.size} px; limit from {len(train)} frames of TRAIN"
+    return Shows(part.images, ECHONET.resized(frames.size).mask(), what, train, _pairs(part.index))
+
+
+def _some(frames, n):
+    """At most `n` frames of whole patients, who are chosen at random but always the same."""
+    import numpy as np
+
+    who = frames.index["patient"]
+    place = {name: i for i, name in enumerate(np.random.default_rng(0).permutation(who.unique()))}
+    first = np.argsort(who.map(place).to_numpy(), kind="stable")[:n]
+    return frames.where(np.isin(np.arange(len(frames)), first))
+
+
+def _pairs(index):
+    """(row at end diastole, row at end systole) of every patient who has both."""
+    if "phase" not in index:
+        return ()
+    at = index.reset_index().pivot_table("index", "patient", "phase", "first")
+    if not {"diastole", "systole"} <= set(at.columns):
+        return ()
+    return [tuple(map(int, row)) for row in at[["diastole", "systole"]].dropna().to_numpy()]
+
+
+def _moments(run, n):
+    """The latest `n` kimg at which the run kept weights."""
+    from echogan.config import RunFolder
+    from echogan.engine.checkpoint import kept_moments
+
+    if run.endswith(".safetensors") or not n:
+        return []
+    return list(kept_moments(RunFolder.find(run).checkpoints))[-n:]
+
+
+def _masks(source, device):
+    """(images uint8 (N, H, W) -> label ids, id of the left ventricle) of a segmenter's run; (None, 1) without one."""
+    if not source:
+        return None, 1
+    import numpy as np
+
+    from echogan.downstream.masks import load_segmenter, segment
+
+    network = load_segmenter(source, device)
+
+    def masks(images):
+        """Of any height and width: a segmenter wants squares, so black is added below and to the right."""
+        _, height, width = images.shape
+        side = max(height, width)
+        square = np.pad(images, ((0, 0), (0, side - height), (0, side - width)))
+        return segment(network, square)[:, :height, :width]
+
+    return masks, network.config.structures.get("left ventricle", 1)
