@@ -233,7 +233,7 @@ def test_it_runs_in_an_empty_folder_without_the_package(source, tiny, tmp_path):
 
 # ------------------------------------------------------------------------------------------------ real kernels
 
-WITH_PHANTOMS = 'patients, kimg, device = 10, 1.0, "cpu"\nchange = "resolution=32 width=4 critic_width=4"'
+WITH_PHANTOMS = 'patients, kimg, device = 50, 1.0, "cpu"\nchange = "resolution=32 width=4 critic_width=4"'
 KERNELS = [*((path, "patients = 10") for path in SOURCES if path not in TRAINING)]
 KERNELS += [(path, WITH_PHANTOMS) for path in TRAINING]
 
