@@ -242,10 +242,11 @@ def _pictures(path, split, n, sector):
 
 def _moments(run, n):
     """The latest `n` kimg at which the run kept weights."""
-    from echogan.config import RunFolder
+    from echogan.config import SHIPPED, RunFolder
     from echogan.engine.checkpoint import kept_moments
 
-    return [] if run.endswith(".safetensors") else list(kept_moments(RunFolder.find(run).checkpoints))[-n:] if n else []
+    alone = run.endswith(".safetensors") or run.startswith(SHIPPED)  # weights without a history
+    return list(kept_moments(RunFolder.find(run).checkpoints))[-n:] if n and not alone else []
 
 
 def _device(name):
