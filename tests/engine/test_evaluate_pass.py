@@ -204,7 +204,7 @@ def test_folders_that_cannot_be_judged_are_refused(tmp_path):
         judge(broken, study())
     with pytest.raises(BadInput, match="no split 'test'; choose from TRAIN"):
         judge(blobs(20), study(), "test")
-    with pytest.raises(BadInput, match="hold 4 images"):
+    with pytest.raises(BadInput, match="has 4 images of TEST; metrics need at least 16"):
         judge(blobs(20), study(16))
 
 

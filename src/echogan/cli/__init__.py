@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed with one sentence, 2 wrong usage. One module per group of commands; importing it registers them.
 """
 
+import os
 import sys
 
 import tyro
@@ -36,6 +37,8 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("echogan: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `echogan inspect ... | head` has seen enough; the shutdown's own flush must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SystemExit as end:  # tyro: 0 after --help, 2 after wrong usage; doctor: 1
         return end.code or 0
     return 0

@@ -129,7 +129,7 @@ def wished(full, segmenter, device, moments=MOMENTS):
 def _place(run, out):
     from echogan.config import RunFolder
 
-    if out is None and run.endswith(".safetensors"):
+    if out is None and _alone(run):
         raise BadInput(f"{run} has no folder of a run for its report; say where to write it")
     out = out or RunFolder.find(run).path / "trust.html"
     if out.suffix not in (".html", ".png", ".pdf"):
@@ -179,12 +179,19 @@ def _pairs(index):
     return [tuple(map(int, row)) for row in at[["diastole", "systole"]].dropna().to_numpy()]
 
 
+def _alone(run):
+    """Whether these are weights without the folder of a run around them."""
+    from echogan.config import SHIPPED
+
+    return run.endswith(".safetensors") or run.startswith(SHIPPED)
+
+
 def _moments(run, n):
     """The latest `n` kimg at which the run kept weights."""
     from echogan.config import RunFolder
     from echogan.engine.checkpoint import kept_moments
 
-    if run.endswith(".safetensors") or not n:
+    if _alone(run) or not n:
         return []
     return list(kept_moments(RunFolder.find(run).checkpoints))[-n:]
 

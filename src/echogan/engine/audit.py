@@ -54,8 +54,9 @@ def audit(source, training, heldout=None, n=1000, wanted=BEST, device="cpu", cal
     given, known = fakes_of(source, n, wanted, device)
     images = _fit(given.cpu().numpy(), train.images)
     search = _Search(train, device, callback, total=2 * (len(images) + len(queries)) + len(copies.KINDS) * PLANTED)
-    real, made = search(queries), search(images)
-    limit = privacy.threshold(real.distance)
+    real = search(queries)
+    limit = privacy.threshold(real.distance)  # before the long search: too few patients are no threshold
+    made = search(images)
     row = {
         "n_fake": len(images),
         "n_training": len(train),

@@ -233,6 +233,11 @@ def _of_split(frames, split):
 def _reference(frames, split, n):
     """`n` frames of a split (all where n is None)."""
     part = _of_split(frames, split)
+    if 0 < len(part) < LEAST:
+        raise BadInput(
+            f"the reference has {len(part)} images{'' if _undivided(frames) else f' of {split}'}; metrics need at least {LEAST}, "
+            "so give frames of more patients"
+        )
     return part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
 
 
