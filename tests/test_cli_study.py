@@ -162,6 +162,11 @@ def begin(root, *words, kimg=0.3, seeds=2):
     )
 
 
+def ends_well(process):
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+
+
 def wait_for(found, process):
     while not found() and process.poll() is None:
         time.sleep(0.05)
@@ -180,8 +185,8 @@ def test_a_study_killed_twice_ends_as_an_unbroken_one(tmp_path):
     wait_for((runs / "medgan/M1/metrics_csv/metrics.csv").is_file, second)
     second.kill()  # alone, in the middle of a step
     second.wait()
-    assert begin(tmp_path / "killed", *words).wait() == 0
-    assert begin(tmp_path / "whole", *words).wait() == 0
+    ends_well(begin(tmp_path / "killed", *words))
+    ends_well(begin(tmp_path / "whole", *words))
     whole = tmp_path / "whole" / "experiments" / "phantom_48"
     names = sorted(path.parent.relative_to(whole) for path in whole.glob("*/*/config.json"))
     assert len(names) == 6  # three configs, two of each architecture's chosen ones again, M1 being both
@@ -196,11 +201,11 @@ def without_speed(run):
 
 
 @pytest.mark.slow
-def test_a_licence_holder_gets_the_fid_as_it_was_published(tmp_path, monkeypatch):
+def test_a_licence_holder_gets_the_fid_as_it_was_published(tmp_path):
     study = tmp_path / "EchoNet-Dynamic"
     assert run("phantom", study, "--patients", 48) == 0
     words = ("--data", study, "--only", "stylegan2_ada/plain", "stylegan2_ada/E4", "--fakes", 64)
-    assert begin(tmp_path, *words, kimg=0.05, seeds=1).wait() == 0
+    ends_well(begin(tmp_path, *words, kimg=0.05, seeds=1))
     experiments = tmp_path / "experiments" / "EchoNet-Dynamic"
     for name in ("plain_as_published", "E4_as_published"):
         found = RunFolder.of("stylegan2_ada", name, experiments)

@@ -23,7 +23,7 @@ CALLS = set(
 )
 GUARDED = {"execve": 'sys.platform == "linux"'}  # name of the call -> what its function must ask first
 PLACES = re.compile(r"^/(tmp|dev|proc|usr|var|home)\b")
-READ = {"launch.py": "/proc/cpuinfo"}  # inside a `try` that goes on without it
+READ = {"launch.py": ("/proc/cpuinfo", "/proc/self/status")}  # inside a `try` that goes on without it
 FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\\]|[. ]$')  # in a file name on Windows
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -47,7 +47,7 @@ def only_posix(where, node, source):
     if isinstance(node, ast.Attribute):
         return node.attr in CALLS or (node.attr in GUARDED and GUARDED[node.attr] not in source)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return bool(PLACES.match(node.value)) and READ.get(where.split(":")[0]) != node.value
+        return bool(PLACES.match(node.value)) and node.value not in READ.get(where.split(":")[0], ())
     return False
 
 

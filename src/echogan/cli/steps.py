@@ -71,7 +71,7 @@ def _said(log: Path):
 
 def _end_with_parent():
     """Linux: a study killed by force leaves no command behind that would write beside the next one's."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 _LINUX = _end_with_parent if sys.platform == "linux" else None
