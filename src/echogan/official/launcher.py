@@ -13,6 +13,7 @@ there; every process that PyTorch spawns comes through here too. What it puts ba
 And it passes on what the command line of train.py has no words for, such as the widths of small networks.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -80,8 +81,7 @@ def _cpu_for_cuda(torch):
 
 def pass_on(settings):
     """The official training loop takes these arguments for its own, or parts of them."""
-    from training import training_loop as module
-
+    module = importlib.import_module("training.training_loop")
     theirs = module.training_loop
     module.training_loop = lambda **given: theirs(**_merged(given, settings))
 
