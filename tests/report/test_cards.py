@@ -44,7 +44,7 @@ def test_the_numbers_are_those_of_the_latest_test_row(model):
     table = pd.read_csv(ROOT / "experiments" / "medgan" / "nobn" / "metrics_csv" / "metrics.csv")
     row = table[table["split"] == "TEST"].iloc[-1]
     (line,) = lines(model, "MedGAN nobn | 40 | ")[:1]
-    assert f"| {row['FID']:.3g} ± {1.96 * row['FID_error']:.3g} | {row['KID']:.3g} ± " in line
+    assert f"| {row['FID']:.3g} ± {1.96 * row['FID_error']:.2g} | {row['KID']:.3g} ± " in line
 
 
 def test_the_floor_stands_once_and_last(model):
