@@ -48,6 +48,9 @@ def main():
     print(f"{frames.kind} {frames.fingerprint()}, VAL, {args.n} generated images, lite0, {hardware(device)}")
     for run in args.runs:
         found = distances(run, frames, encoder, args.n, args.since)
+        if not found:
+            print(f"{run}  kept no weights from {args.since:g} kimg on; train it further, or lower --since")
+            continue
         line = "  ".join(f"{kimg:g}: {value:.2f}" for kimg, value in found.items())
         last = found[max(found)]
         print(f"{run}  last / best {last / min(found.values()):.3f}   ({line})", flush=True)
