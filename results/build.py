@@ -179,7 +179,7 @@ def outline(name):
         "names data, split, n, encoder and hardware; **synthetic phantom results say nothing about real echoes**."
     )
     parts = [*_tested(page), *filter(lambda part: _there(part, page.arch), page.more), *_trained(page)]
-    imports = sorted({*IMPORTS, *(line for part in parts for line in part.imports)}, key=_order)
+    imports = _merged([*IMPORTS, *(line for part in parts for line in part.imports)])
     return intro, "\n".join(imports) + "\n\n" + _setup(page.arch), parts
 
 
@@ -192,8 +192,18 @@ def _there(part, arch):
     return not part.needs or any((RESULTS / arch).glob(part.needs))
 
 
+def _merged(lines):
+    """Imports as ruff wants them: one line for each module, in `_order`."""
+    names = {}
+    for line in lines:
+        head, _, tail = line.partition(" import ")
+        names.setdefault(head, set()).update(tail.split(", "))
+    whole = (f"{head} import {', '.join(sorted(tails))}" if "" not in tails else head for head, tails in names.items())
+    return sorted(whole, key=_order)
+
+
 def _order(line):
-    """Imports as ruff sorts them: other packages first, each kind by its module."""
+    """Other packages first, each kind by its module."""
     return "echogan" in line, line.split()[1]
 
 

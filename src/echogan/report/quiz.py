@@ -1,7 +1,7 @@
 """A blinded quiz: of two pictures side by side, which was generated, and which was enhanced? Answers in a CSV, and their score.
 
-A reader who sees no difference chooses the altered picture in half of the questions. Intervals are score intervals at 95 % (Wilson 1927),
-p values those of the exact binomial test against one half.
+A reader who sees no difference chooses the altered picture in half of the questions. Intervals are score
+intervals at 95 % (Wilson 1927), p values those of the exact binomial test against one half.
 """
 
 import csv
