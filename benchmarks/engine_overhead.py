@@ -6,7 +6,7 @@ Three ratios measured in one run, interleaved so that a busy machine is busy for
 - cutting a batch from the feed / a tick (at most 0.02);
 - the last tenth of `--ticks` ticks / the first tenth, in time and in resident memory (1.0 = flat).
 
-    python benchmarks/engine_overhead.py [--arch wgan --config gp] [--full] [--ticks 10000] [--device cpu]
+    python benchmarks/engine_overhead.py [--arch wgan --config gp] [--size tiny] [--ticks 10000] [--device cpu]
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", default="wgan")
     parser.add_argument("--config", default="gp")
-    parser.add_argument("--full", action="store_true", help="the config's own size instead of small()")
+    parser.add_argument("--size", choices=("full", "small", "tiny"), default="small", help="tiny: many ticks in little time")
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--ticks", type=int, default=1000)
     parser.add_argument("--device", default="auto")
@@ -89,7 +89,7 @@ def main():
     args = parser.parse_args()
     device = pick_device(args.device)
     config = models.config_of(args.arch, args.config)
-    config = config if args.full else config.small()
+    config = config if args.size == "full" else getattr(config, args.size)()
     feed = Feed(np.random.default_rng(0).integers(0, 256, (2000, 64, 64), np.uint8), config.resolution, device)
     ours, bare = (build(args.arch, config, device, args.precision) for _ in range(2))
     feeding, ticks, hands = [], [], []
