@@ -81,7 +81,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", default="wgan")
     parser.add_argument("--config", default="gp")
-    parser.add_argument("--size", choices=("full", "small", "tiny"), default="small", help="tiny: many ticks in little time")
+    parser.add_argument(
+        "--size", choices=("full", "small", "tiny"), default="small", help="tiny: many ticks in little time"
+    )
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--ticks", type=int, default=1000)
     parser.add_argument("--device", default="auto")
