@@ -63,6 +63,7 @@ class TrainingBar(Bar):
 
     def __call__(self, progress, *_):
         self.bar.total = progress.of
-        name = next(name for name in ("SWD", "error") if progress.metrics.get(name))
-        self.bar.set_postfix_str(f"{name} {float(progress.metrics[name]):.3g}", refresh=False)
+        for name in ("SWD", "error"):  # of several processes the first alone has readings
+            if progress.metrics.get(name):
+                self.bar.set_postfix_str(f"{name} {float(progress.metrics[name]):.3g}", refresh=False)
         self.bar.update(min(progress.kimg, progress.of) - self.bar.n)
