@@ -111,6 +111,6 @@ def test_a_run_of_two_processes_is_that_of_one(frames, tmp_path):
         runs.append(RunFolder.of(*name.split("/"), experiments))
     one, two = (read_table(run.losses)[0] for run in runs)
     assert len(one) == len(two) > 5
-    for column in ("kimg", "D", "real", "fake"):
+    for column in ("kimg", "D", "r", "f"):
         assert two[column].tolist() == pytest.approx(one[column].tolist(), rel=1e-3, abs=1e-3)
     assert "2 x " in runs[1].config.read_text() and runs[1].weights("best").is_file()
