@@ -89,7 +89,7 @@ CONFIGS = {
     "style":       Config("patches",  64, True,  "instance", style=0.05),
     "compact":     Config("segments", 64, True,  "instance", width=16, critic_width=16),
     "large":       Config("segments", 64, True,  "instance", resolution=256),
-    "demo":        Config("segments", 64, True,  "instance", width=6, critic_width=6, hidden=8, kernel=1,
+    "demo":        Config("patches",  64, True,  "instance", width=8, critic_width=8, hidden=16, kernel=1, batch=4,
                           lr=1e-3, critic_lr=1e-3, ema_kimg=1.0, resolution=64),
 }
 # fmt: on
