@@ -111,16 +111,15 @@ def boxes(table, share):
     names = structures(table)
     arms = by_patient(table, share, f"Dice_{names[0]}").columns
     title = f"Overlap by training set, {100 * share:g} % of the real patients"
-    note = "Box: quartiles and median, whiskers: 5-95 %, dots: patients, right: mean, p against real"
+    note = "Box: quartiles and median, whiskers: 5-95 %, dots: patients, right: mean, gain over real, p"
     fig = style.new(0.95 + len(names) * (0.3 + 0.16 * len(arms)), title, _caption(table, share, note))
     for ax, name in zip(fig.subplots(len(names), 1, squeeze=False)[:, 0], names):
         wide = by_patient(table, share, f"Dice_{name}")
         for k, (arm, values) in enumerate(wide.items()):
             _box(ax, k, values.dropna().to_numpy(), LOOKS[arm].color)
-            p = f",  {_p(paired_p(values, wide[BASE]))}" if BASE in wide and arm != BASE else ""
-            ax.annotate(
-                f"{values.mean():.3f}{p}", (1.02, k), xycoords=("axes fraction", "data"), va="center", fontsize=5.5
-            )
+            against = _against(values, wide[BASE]) if BASE in wide and arm != BASE else ""
+            told = f"{values.mean():.3f}{against}"
+            ax.annotate(told, (1.02, k), xycoords=("axes fraction", "data"), va="center", fontsize=5.5)
         ax.set_yticks(range(len(arms)), [ARMS[arm] for arm in arms])
         ax.set(ylim=(len(arms) - 0.5, -0.5), title=name.replace("_", " "))
         ax.xaxis.set_major_locator(MaxNLocator(4))
@@ -225,6 +224,11 @@ def _box(ax, k, values, colour):
     ax.plot([middle, middle], [k - 0.3, k + 0.3], color=style.INK, linewidth=1.2, solid_capstyle="butt", zorder=4)
     wobble = k + 0.18 * np.sin(2.4 * np.arange(len(values)))  # a fixed jitter: equal data, equal figure
     ax.scatter(values, wobble, 2.5, colour, alpha=0.6, linewidths=0, zorder=3)
+
+
+def _against(values, base):
+    """The mean gain over `base`, patient by patient, and its p value."""
+    return f" ({(values - base).mean():+.3f}, {_p(paired_p(values, base))})"
 
 
 def _p(p):
