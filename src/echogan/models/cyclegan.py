@@ -108,6 +108,7 @@ CONFIGS = {
     "timid":      Config(cycle=10.0, identity=5.0),
     "nopool":     Config(pool=0),
     "near":       Config(steps=2),
+    "far":        Config(steps=4),
     "unet":       Config(judge="unet"),
     "structure":  Config(structure=2.0),
     "light":      Config(light=5.0),
