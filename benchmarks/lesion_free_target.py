@@ -51,7 +51,7 @@ def trained(frames, what, settings, folder):
     rng, rows = np.random.default_rng(settings.seed), (frames.index["domain"] == ILL[what]).to_numpy()
     images = frames.images.copy()
     images[rows] = ill(images[rows], ECHONET.resized(frames.size).mask(), rng)
-    config = replace(cyclegan.CONFIGS["plain"].small(), **FREE)
+    config = replace(cyclegan.CONFIGS["far"].small(), **FREE)
     run = fit("cyclegan", what, replace(frames, images=images), settings, config, folder)
     return load_enhancer(run.path / "checkpoints" / "last.safetensors")
 
