@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from echogan.cli import main, steps
+from echogan.cli import main, parts, steps
 from echogan.cli.plan import ROWS, Plan
 from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
@@ -148,6 +148,29 @@ def test_frames_with_masks_of_their_own_serve_where_masks_are_wanted(stored):
 )
 def test_wrong_words_are_refused_before_any_work(words, said, here, capsys):
     assert run("study", *words) == 1 and said in capsys.readouterr().err and here == []
+
+
+def test_generators_and_masks_of_a_share_know_that_share_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "chosen_kimg", lambda run: 8)
+    monkeypatch.setenv("ECHOGAN_EXPERIMENTS", str(tmp_path))
+    asked, row = plan(only=("spade/patches",), seeds=2), next(row for row in ROWS if row.arch == "spade")
+    best = asked.run(row, "patches").weights("best")
+    assert list(parts.synthesized(asked, row, "patches")) == []  # nothing to draw with
+    best.parent.mkdir(parents=True)
+    best.touch()
+    listed = list(parts.synthesized(asked, row, "patches"))
+    train = {step.words[step.words.index("--name") + 1]: step for step in listed if step.words[0] == "train"}
+    assert list(train) == ["5_0", "10_0", "10_1", "25_0"]
+    for name, step in train.items():
+        (share,) = [
+            other.words for other in listed if other.words[0] == "share" and str(other.words[2]).endswith(f"/{name}")
+        ]
+        assert step.words[step.words.index("--data") + 1] == str(share[2]) and share[4] == int(name.split("_")[0])
+        (fill,) = [other for other in listed if other.name == f"synthesize spade/patches {name}"]
+        assert fill.words[1] == RunFolder.of("spade", name, step.experiments).path and fill.words[2] == share[2]
+    (whole,) = [step.words for step in listed if step.name == "synthesize spade/patches 100_1"]
+    assert whole[1] == asked.run(row, "patches").path and whole[2] == asked.place("masks")
+    assert {"5:1", "10:2", "25:1", "100:2"} <= set(listed[-1].words) and listed[-1].words[0] == "downstream"
 
 
 # ------------------------------------------------------------------------------------------------ rehearsals
