@@ -198,7 +198,7 @@ def _merged(lines):
     for line in lines:
         head, _, tail = line.partition(" import ")
         names.setdefault(head, set()).update(tail.split(", "))
-    whole = (f"{head} import {', '.join(sorted(tails))}" if "" not in tails else head for head, tails in names.items())
+    whole = [f"{head} import {', '.join(sorted(tails))}" if "" not in tails else head for head, tails in names.items()]
     ours, others = (sorted((x for x in whole if ("echogan" in x) is own), key=_module) for own in (True, False))
     return "\n".join([*others, *[""] * bool(others), *ours])
 
