@@ -180,7 +180,7 @@ def outline(name):
     )
     parts = [*_tested(page), *filter(lambda part: _there(part, page.arch), page.more), *_trained(page)]
     imports = _merged([*IMPORTS, *(line for part in parts for line in part.imports)])
-    return intro, "\n".join(imports) + "\n\n" + _setup(page.arch), parts
+    return intro, f"{imports}\n\n{_setup(page.arch)}", parts
 
 
 def left_out(name):
@@ -193,18 +193,18 @@ def _there(part, arch):
 
 
 def _merged(lines):
-    """Imports as ruff wants them: one line for each module, in `_order`."""
+    """Imports as ruff wants them: one line for each module, those of other packages first and apart."""
     names = {}
     for line in lines:
         head, _, tail = line.partition(" import ")
         names.setdefault(head, set()).update(tail.split(", "))
-    whole = (f"{head} import {', '.join(sorted(tails))}" if "" not in tails else head for head, tails in names.items())
-    return sorted(whole, key=_order)
+    whole = [f"{head} import {', '.join(sorted(tails))}" if "" not in tails else head for head, tails in names.items()]
+    ours, others = (sorted((x for x in whole if ("echogan" in x) is own), key=_module) for own in (True, False))
+    return "\n".join([*others, *[""] * bool(others), *ours])
 
 
-def _order(line):
-    """Other packages first, each kind by its module."""
-    return "echogan" in line, line.split()[1]
+def _module(line):
+    return line.split()[1]
 
 
 def _setup(arch):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from echogan import models
@@ -20,7 +21,7 @@ from echogan.data.frames import save_index
 from echogan.data.video import read_video
 from echogan.engine import checkpoint
 from echogan.engine.fit import fit
-from echogan.enhancement.run import load_enhancer
+from echogan.enhancement.run import at_scale, load_enhancer
 from echogan.errors import BadInput
 from echogan.metrics.familiar import FEATURES, learn_range
 from echogan.models import cyclegan
@@ -36,6 +37,7 @@ class Config:
     """How bright."""
 
     gain: float = 0.2
+    resolution: int = 1024
 
 
 class Brighter(Architecture):
@@ -80,6 +82,21 @@ def test_an_enhancer_takes_any_size_and_strength(run):
     assert torch.allclose(enhancer(images, 0.5), images + 0.1 * (images + 1), atol=1e-6)
     with pytest.raises(BadInput, match="no enhancer"):
         load_enhancer(run.with_name("deaf.safetensors"))
+
+
+def test_larger_pictures_are_looked_at_as_small_as_those_of_training_and_keep_their_detail(run):
+    coarse = F.interpolate(torch.rand(2, 1, 4, 5) - 1, (96, 120), mode="bicubic").clamp(-0.8, 0)
+    images = coarse + 0.03 * torch.randn(coarse.shape)
+    seen = []
+    changed = at_scale(images, 60, lambda x: seen.append(x.shape[2:]) or x + 0.2 * (x + 1))
+    assert seen == [(48, 60)]  # the shape stays
+    detail, kept = ((x - F.avg_pool2d(x, 5, 1, 2))[..., 2:-2, 2:-2] for x in (images - coarse, changed - 1.2 * coarse))
+    assert (
+        changed - images - 0.2 * (coarse + 1)
+    ).abs().mean() < 0.02  # what is coarse is made brighter as it was asked
+    assert (kept - detail).abs().mean() < 0.2 * detail.abs().mean()  # and what is fine stays as it was
+    assert load_enhancer(run).scale == 1024
+    assert torch.equal(at_scale(images, 60, lambda x: x), images)
 
 
 def test_the_way_back_of_a_cycle_comes_with_its_enhancer_and_fastcut_has_none(tmp_path):

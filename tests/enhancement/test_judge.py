@@ -102,6 +102,17 @@ def test_the_table_prints_what_wins_in_bold(table):
     assert list(rows["method"]) == list(table) and {"PSNR", "PSNR_error"} <= set(rows)
 
 
+def test_dice_and_ejection_fraction_are_compared_with_those_of_the_input(case, table):
+    found = {name: find_dark(pictures) == 1 for name, pictures in (("identity", case.low), ("oracle", case.truth))}
+    drawn = case.masks == 1
+    overlap = {name: 2 * (m & drawn).sum((1, 2)) / (m.sum((1, 2)) + drawn.sum((1, 2))) for name, m in found.items()}
+    gain = (overlap["oracle"] - overlap["identity"]).mean()
+    assert gain > 0 and table["oracle"]["Dice_gain"].value == pytest.approx(gain, rel=1e-6)
+    assert table["identity"]["Dice_gain"].value == table["identity"]["EF_shift"].value == 0
+    shift = table["oracle"]["EF_bias"].value - table["identity"]["EF_bias"].value
+    assert table["oracle"]["EF_shift"].value == pytest.approx(shift)
+
+
 def paired_frames():
     rng = np.random.default_rng(0)
     splits = ["TRAIN"] * 32 + ["VAL"] * 8 + ["TEST"] * 6
@@ -149,5 +160,7 @@ def test_one_command_prints_the_table(tmp_path, capsys):
     assert "3 low-quality pictures of 3 patients at 32 px" in text and "encoder random" in text
     assert list(pd.read_csv(tmp_path / "t.csv")["method"]) == ["identity", "median", "fitted gain", "truth"]
     assert (tmp_path / "t.md").read_text() == text
+    assert main([*words[:2], "--methods", "median", "--size", "16", "--encoder", "random", "--device", "cpu"]) == 0
+    assert "3 low-quality pictures of 3 patients at 16 px" in capsys.readouterr().out
     assert main(["rate", str(tmp_path / "f"), "--methods", "medium"]) == 1
     assert "did you mean 'median'" in capsys.readouterr().err

@@ -50,6 +50,19 @@ def test_the_identity_is_beyond_doubt(images):
     row = trust(images, MASK, lambda x: x, Means(back=lambda x: x, segment=cavity), [(0, 1), (2, 3)]).row
     assert row["change"] == row["change_outside"] == row["idempotence"] == row["uncertainty"] == row["cycle"] == 0
     assert row["kept_bright"] == row["kept_dark_least"] == row["agreement"] == 1 and row["EF_change_abs"] == 0
+    assert row["lost"] == 0
+
+
+def test_pictures_whose_lesions_fade_are_counted(images):
+    """Half of the contrast is gone in every second picture."""
+
+    def forgets(x):
+        faded = np.rint(0.5 * images + 0.5 * x).astype(np.uint8)
+        return np.where((np.arange(len(x)) % 2 == 0)[:, None, None], faded, x)
+
+    row = trust(images, MASK, forgets).row
+    assert row["lost"] == pytest.approx(np.mean(np.arange(len(images)) % 2 == 0))
+    assert row["kept_bright_least"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_gain_has_the_numbers_it_must_have(images):

@@ -124,6 +124,7 @@ def rate(
     supervised: str | None = None,
     methods: tuple[str, ...] = (),
     split: Literal["val", "test"] = "test",
+    size: int | None = None,
     clips: Path | None = None,
     segmenter: str = "",
     encoder: str = "auto",
@@ -138,6 +139,7 @@ def rate(
         supervised: run of the U-Net that was trained on pairs of TRAIN; train = train it now, or train it on.
         methods: filters to compare with; default all.
         split: whose low-quality pictures; test reports, val chooses.
+        size: pixels a side that pictures, truth and masks are brought to, such as those a run learnt from; default theirs.
         clips: folder of low-quality videos, 112 x 112 on EchoNet-Dynamic's sector, for the flicker.
         segmenter: run of `echogan segmenter`, not the one a run was trained with, for Dice and ejection fraction.
         encoder: auto = inception2015 where its weights are, else none; or lite0.
@@ -145,17 +147,18 @@ def rate(
         device: where to compute.
     """
     from echogan.data.frames import load_frames
-    from echogan.data.truth import load_truth
+    from echogan.engine.feed import at_size
     from echogan.enhancement import judge
     from echogan.files import write_text
 
-    data, where = load_frames(frames), _device(device)
+    loaded, where = load_frames(frames), _device(device)
+    data = at_size(loaded, size or loaded.size)
     low = {name: data.split(name).domain("A") for name in ("TRAIN", split.upper())}
-    truth = {name: load_truth(frames, part) for name, part in low.items()}
+    truth = {name: _truth(frames, loaded.split(name).domain("A"), data.size) for name in low}
     case = judge.case_of(data, truth[split.upper()], split.upper(), _clips(clips))
     chosen = _methods(methods, low["TRAIN"], truth["TRAIN"], run, where)
     if supervised:
-        chosen["L1 U-Net"] = _supervised(supervised, data, frames, where)
+        chosen["L1 U-Net"] = _supervised(supervised, loaded, data.size, frames, where)
     network, masks = _encoder(encoder, where), _masks(segmenter, where, data.labels)
     with Bar("rate", "method") as tell:
         table = judge.rate(case, chosen, masks, network, tell)
@@ -191,15 +194,24 @@ def _methods(names, low, truth, runs, device):
     return {**{"identity": known["identity"]}, **kept, **{e.name: method_of(e) for e in enhancers}}
 
 
-def _supervised(source, data, folder, device):
-    """The rival that was, or is now, trained on the pairs of TRAIN; VAL chooses its weights."""
+def _truth(folder, frames, size):
+    from echogan.data.truth import load_truth
+    from echogan.engine.feed import resized
+
+    return resized(load_truth(folder, frames), size).numpy()
+
+
+def _supervised(source, data, size, folder, device):
+    """The rival that was, or is now, trained at `size` px on the pairs of TRAIN; VAL chooses its weights."""
+    from dataclasses import replace
+
     from echogan.data.truth import load_truth
     from echogan.enhancement.judge import method_of
-    from echogan.enhancement.supervised import load_supervised, train_supervised
+    from echogan.enhancement.supervised import Config, load_supervised, train_supervised
 
     if source == "train":
-        low = data.domain("A")
-        source = train_supervised(low, load_truth(folder, low)).path
+        low, name = data.domain("A"), "unet" if size == data.size else f"unet{size}"
+        source = train_supervised(low, load_truth(folder, low), name, config=replace(Config(), resolution=size)).path
     return method_of(load_supervised(source, device))
 
 

@@ -168,6 +168,8 @@ def uses(plan):
     for row in plan.rows:
         for name in chosen(plan, row):
             if row.arch == "cyclegan" and (plan.frames(row, name) / "truth").is_dir():
+                if _judges_phantoms(plan):
+                    yield segmenter(plan, "masks")
                 yield rated(plan, row, name)
             if row.arch == "spade":
                 yield segmenter(plan, "masks")
@@ -175,10 +177,22 @@ def uses(plan):
 
 
 def rated(plan, row, name):
-    """`echogan rate` of one enhancer on phantoms whose truth is known."""
-    run, out = plan.run(row, name), plan.results / "cyclegan" / f"{name}_rate.csv"
-    words = ("rate", plan.frames(row, name), "--run", run.path, "--out", out, *plan.device)
-    return Step(f"rate cyclegan/{name}", words, partial(fresh, out, run.weights("best")), (run.weights("best"),))
+    """`echogan rate` of one enhancer on phantoms whose truth is known, at the size it learnt from.
+
+    The segmenter that judges has seen none of those pictures, nor of their patients, and trained no enhancer.
+    """
+    run, out = plan.run(row, name), plan.results / "cyclegan" / f"rate_{name}.csv"
+    words, needs = ("rate", plan.frames(row, name), "--run", run.path, "--out", out), (run.weights("best"),)
+    if _judges_phantoms(plan):
+        words += ("--segmenter", _segmenter(plan, "masks").path)
+        needs += (_segmenter(plan, "masks").weights("best"),)
+    size = ("--size", 64) if plan.tier == "cpu" else ()
+    return Step(f"rate cyclegan/{name}", (*words, *size, *plan.device), partial(fresh, out, *needs), needs)
+
+
+def _judges_phantoms(plan):
+    """Whether the segmenter of the masks learnt from phantoms, whose labels are those of the quality phantom."""
+    return plan.place("masks") != plan.place("frames")
 
 
 def _segmenter(plan, source):

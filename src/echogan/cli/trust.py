@@ -64,7 +64,8 @@ def trust(
     row = report(run, enhancer, shows, Wanted(strength), out, wished(True, segmenter, where, moments))
     print(
         f"{enhancer.name} on {row['n']} pictures: change {row['change']:.1f} grey levels, lesions kept "
-        f"{row['kept_bright']:.2f} (bright) and {row['kept_dark']:.2f} (dark), flagged {row['flagged']:.0%}; {shown(out)}"
+        f"{row['kept_bright']:.2f} (bright) and {row['kept_dark']:.2f} (dark), lost in {row['lost']:.0%}, "
+        f"flagged {row['flagged']:.0%}; {shown(out)}"
     )
 
 

@@ -1,5 +1,7 @@
 """The training frames as one uint8 tensor on the device, and batches cut from it without a sampler's state."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -31,6 +33,14 @@ def resized(images, size, device="cpu", block=1024):
             part = part[:, 0].round().clamp(0, 255).to(torch.uint8)
         parts.append(part)
     return torch.cat(parts)
+
+
+def at_size(frames, size):
+    """A `FrameSet` whose images and masks are `size` pixels a side."""
+    if frames.size == size:
+        return frames
+    masks = None if frames.masks is None else sampled(frames.masks, size)
+    return replace(frames, images=resized(frames.images, size).numpy(), masks=masks)
 
 
 class Feed:

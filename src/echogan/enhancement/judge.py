@@ -43,8 +43,10 @@ MEASURES = {
     "KS_A_aligned": -1,
     "KS_B_aligned": 1,
     "Dice": 1,
+    "Dice_gain": 1,
     "EF_error": -1,
     "EF_bias": 3,
+    "EF_shift": 3,
     "kept_bright": 2,
     "kept_dark": 2,
 }  # fmt: skip; all others are errors, distances and costs: -1
@@ -103,10 +105,11 @@ def rate(case, methods, segment: Callable | None = None, encoder=None, callback=
     another than inception2015 carry its name). What cannot be measured is left out. callback(done, total) hears of methods.
     """
     table, seen = {}, _good(case, encoder)
+    anatomy = _anatomist(case, segment)
     jobs = {**methods, GOAL: None}
     for done, (name, method) in enumerate(jobs.items(), 1):
         made, milliseconds = _timed(method, case) if method else (case.truth, float("nan"))
-        row = {**_pairs(case, made), **_anatomy(case, made, segment), **_texture(case, made, encoder, seen)}
+        row = {**_pairs(case, made), **anatomy(made), **_texture(case, made, encoder, seen)}
         if method:
             row |= _lesions(case, method) | _flicker(case, method) | {"ms": Estimate(milliseconds, float("nan"))}
         table[name] = row
@@ -201,31 +204,41 @@ def _of_picture(case, i, picture):
     }  # fmt: skip
 
 
-def _anatomy(case, made, segment):
-    """Dice of the ventricle, and the ejection fractions of patients with both phases, by an independent segmenter."""
+def _anatomist(case, segment):
+    """Pictures made of the case's -> what an independent segmenter says of them.
+
+    Dice of the ventricle and its gain over that of the input; of patients with both phases the error of the ejection fraction,
+    its bias, and its shift against that of the input.
+    """
     if segment is None or case.masks is None:
-        return {}
+        return lambda made: {}
     code = case.labels[CAVITY]
-    found, drawn = segment(made) == code, case.masks == code
-    wrong = {
-        who: error for who in np.unique(case.patients) if (error := _ef_error(case, who, found, drawn)) is not None
-    }
-    errors, who = np.array(list(wrong.values())), np.array(list(wrong))
-    return _named({"Dice": dice(found, drawn)}, case.patients) | (
-        _named({"EF_error": np.abs(errors), "EF_bias": errors}, who) if len(who) else {}
-    )
+    drawn = case.masks == code
+    before = segment(case.low) == code
+    overlap, fractions = dice(before, drawn), _fractions(case, before)
+    by_hand, who = _fractions(case, drawn), np.unique(case.patients)
+
+    def anatomy(made):
+        found = segment(made) == code
+        now, ejected = dice(found, drawn), _fractions(case, found)
+        wrong = ejected - by_hand
+        return _named({"Dice": now, "Dice_gain": now - overlap}, case.patients) | _named(
+            {"EF_error": np.abs(wrong), "EF_bias": wrong, "EF_shift": ejected - fractions}, who
+        )
+
+    return anatomy
 
 
-def _ef_error(case, who, found, drawn):
-    """EF by the segmenter minus EF by the masks of one patient, in points; None without both phases."""
+def _fractions(case, ventricles):
+    """Ejection fraction in % of each patient, in order of name, by masks bool (N, H, W); NaN without both phases."""
+    return np.array([_fraction(case, who, ventricles) for who in np.unique(case.patients)])
+
+
+def _fraction(case, who, ventricles):
     at = [np.flatnonzero((case.patients == who) & (case.phases == phase)) for phase in ("diastole", "systole")]
     if not all(map(len, at)):
-        return None
-    diastole, systole = (int(rows[0]) for rows in at)
-    by_network, by_hand = (
-        ejection_fraction(*(measures.area_length(region[i]) for i in (diastole, systole))) for region in (found, drawn)
-    )
-    return by_network - by_hand
+        return float("nan")
+    return ejection_fraction(*(measures.area_length(ventricles[rows[0]]) for rows in at))
 
 
 def _good(case, encoder):

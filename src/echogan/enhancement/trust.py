@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from echogan.enhancement.lesions import RADIUS, TONES, planted, somewhere, survival
+from echogan.enhancement.lesions import RADIUS, TONES, lost, planted, somewhere, survival
 from echogan.enhancement.measures import area_length
 from echogan.metrics.segmentation import dice
 from echogan.metrics.volume import ejection_fraction
@@ -70,6 +70,7 @@ def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
         "uncertainty": float(spread[:, mask].mean()),
         **{f"kept_{tone}": float(np.nanmean(kept[tone])) for tone in TONES},
         **{f"kept_{tone}_least": float(np.nanmin(kept[tone])) for tone in TONES},
+        "lost": float(lost(kept).mean()),
         "suspicion": float(scores.max()),
         "suspicion_limit": means.limit,
         "flagged": float((scores > means.limit).mean()) if np.isfinite(means.limit) else float("nan"),

@@ -27,9 +27,10 @@ CHECKS = {
     "kept_bright_least": ("the same, of the worst picture", "above 0.5"),
     "kept_dark": ("contrast of planted dark lesions that is kept, mean", "1; below 0.9 they fade"),
     "kept_dark_least": ("the same, of the worst picture", "above 0.5"),
+    "lost": ("share of pictures in which a planted lesion lost 30 % of its contrast or more", "at most 0.05"),
     "suspicion": ("strongest unexplained spot, in deviations", "below the limit"),
     "suspicion_limit": ("limit of that, from honest filters", ""),
-    "flagged": ("share of pictures above the limit", "at most 0.05"),
+    "flagged": ("share of pictures above the limit", "at most 0.05 of a filter; a run that removes haze changes more"),
     "cycle": ("error of the way back, grey levels", "small"),
     "cycle_8bit_blurred": (
         "the same after a slight blur, grey levels",
