@@ -244,4 +244,4 @@ def _readings(row):
 
 def run_name(name, config, frames, seed):
     """A name that changes with whatever one run may not change (config, data, seed): equal settings continue a run."""
-    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()):08x}"[:-4]
+    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()) >> 16:04x}"

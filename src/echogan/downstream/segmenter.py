@@ -16,10 +16,11 @@ from torch import nn
 
 from echogan.contract import BLOCK, Architecture, Average, Optim, Phase
 from echogan.data.images import grid
+from echogan.data.labels import structures
 from echogan.engine import watch
 from echogan.engine.feed import plain_feed, to_signed
 from echogan.errors import BadInput
-from echogan.metrics.segmentation import column, compared, structures
+from echogan.metrics.segmentation import column, compared
 
 # Ranges of a random affine map: degrees, and shares of the picture's side (after Stojanovski 2023).
 TURN, SHEAR, SCALE, SHIFT = 10.0, 5.0, (0.85, 1.1), 0.05
