@@ -181,7 +181,9 @@ def test_a_radar_of_two_metrics_is_refused_in_one_sentence(wgan):
 
 def test_early_runs_without_fid_fall_back_and_say_so(everything, study):
     (early,) = read_runs(study, "medgan")
-    assert "FID was not measured, so SWD ranks" in radar.figure([early]).get_supxlabel().replace("\n", " ")
+    assert "FID was not measured on VAL, so SWD of VAL ranks" in radar.figure([early]).get_supxlabel().replace(
+        "\n", " "
+    )
     table = across.table(everything)
     assert "by SWD" in table.get_suptitle() and "FID was not measured" in table.get_supxlabel().replace("\n", " ")
     assert {run.arch for run in across.best_runs(everything)} == {"wgan", "vqgan", "medgan"}

@@ -120,7 +120,7 @@ def _words(runs, curves, lead, shown):
     ranges = ", ".join(f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
     linear = ", ".join(m.name for m in used if m.scale == "linear")
     ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
-    parts = [ranked_by(lead), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
+    parts = [ranked_by(lead, style.values_of("split", curves)), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
     parts += ["Grey: the other panels"] * (shown > 1)
     parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))
     return style.caption(runs, curves, ". ".join(part for part in parts if part))
