@@ -209,10 +209,8 @@ def synthesized(plan, row, name):
     words = ("dice", judge.path, made[0], "--split", "TRAIN", "--out", out, *plan.device)
     yield Step(f"dice spade/{name}", words, out.is_file, (judge.weights("best"), *ready[:1]))
     arms, shares = ("--arms", "real", "synthetic", "both"), ("--shares", f"100:{plan.seeds}")
-    told = (
-        *(["--kimg", plan.kimg] if plan.kimg else []),
-        *["--no-ef"] * (masks == plan.place("frames")),
-    )  # CAMUS has EF
+    told = ["--kimg", plan.kimg] if plan.kimg else []
+    told += ["--no-ef"] * (masks == plan.place("frames"))  # masks of --data itself, such as HC18, have no phases
     words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *arms, *shares, *told)
     yield Step(
         f"downstream spade/{name}", (*words, *plan.device), (place / "downstream" / "summary.csv").is_file, ready

@@ -163,7 +163,7 @@ build = Segmenter
 
 
 def applied(function, images):
-    """A use of a segmenter, such as `segmenter.masks`, at rest, on images uint8 (N, H, W): an array of N rows."""
+    """Apply a method of a segmenter, such as `segmenter.masks`, in evaluation mode, to images uint8 (N, H, W): N rows."""
     segmenter = function.__self__
     device, mode = segmenter.ids.device, segmenter.training
     segmenter.eval()
@@ -189,7 +189,7 @@ class Gallery:
         self.labels = config.structures
 
     def look(self, model, kimg):
-        """(sheet of picture, mask and obtained mask, {column: value} of metrics.csv) of a model at rest."""
+        """(sheet of picture, mask and obtained mask, {column: value} of metrics.csv) of a model, in evaluation mode."""
         obtained = applied(model.masks, self.images)
         scores = compared(obtained, self.truth, self.labels).mean()
         dices = [scores[column("Dice", name)] for name in structures(self.labels)]

@@ -51,20 +51,8 @@ def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None):
     for name in names:
         for seed in seeds:
             run = name if seed == 0 else f"{name}_seed{seed}"
-            words = [
-                "train",
-                arch,
-                name,
-                "--data",
-                str(data),
-                "--kimg",
-                f"{kimg:g}",
-                "--seed",
-                str(seed),
-                "--name",
-                run,
-            ]
-            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), [*words, *more], kimg))
+            words = f"train {arch} {name} --kimg {kimg:g} --seed {seed} --name {run} --data".split()
+            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), [*words, str(data), *more], kimg))
     return jobs
 
 

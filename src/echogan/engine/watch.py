@@ -33,8 +33,9 @@ def variety(images):
 
 
 def collapsed(varieties):
-    """Whether images of the last readings are all alike that once were not (an untrained generator's always are).
+    """Whether a run has collapsed: its last `PATIENCE` readings show images that are all alike, an earlier one did not.
 
-    `varieties`: `variety` of the generated images over that of real ones, at every reading.
+    `varieties`: `variety` of the generated images over that of real ones, at every reading. An untrained generator's images
+    are always alike, so that alone is no collapse.
     """
     return max(varieties[-PATIENCE:]) < COLLAPSED <= max(varieties)

@@ -139,10 +139,10 @@ def _pair(runs, lead):
 
 def _caption(runs, curves, lead, note=""):
     runs = [run[0] if isinstance(run, tuple) else run for run in runs]
-    parts, prints = [ranked_by(lead, style.values_of("split", curves))], {run.data.get("fingerprint") for run in runs}
-    if len(prints - {None}) > 1:
-        parts.append(f"Trained on {len(prints - {None})} different data sets: compare with care")
-    return style.caption(runs, curves, ". ".join(filter(None, [*parts, note])))
+    prints = {run.data.get("fingerprint") for run in runs} - {None}
+    several = f"Trained on {len(prints)} different data sets: compare with care" if len(prints) > 1 else ""
+    parts = (ranked_by(lead, style.values_of("split", curves)), several, note)
+    return style.caption(runs, curves, ". ".join(part for part in parts if part))
 
 
 def _metric(ax, curve, look):

@@ -34,8 +34,7 @@ class Curve:
 
     metric: Metric
     rows: pd.DataFrame
-    paired: str = ""
-
+    paired: str = ""  # one of `PAIRINGS`, where the metric is of pairs
     stage: str = ""  # one of `STAGES`, where the table says
 
     kimg = property(lambda self: self.rows["kimg"].to_numpy(float))
