@@ -190,12 +190,16 @@ def _pngs(clip, frames, sector, mask, folder, name, settings):
     paths = []
     for i, frame in enumerate(frames):
         paths.append(folder / patient / f"{number}_{i:04d}.png")
-        paths[-1].parent.mkdir(exist_ok=True)
-        paths[-1].write_bytes(png_bytes((frame * mask)[box]))
+        _write_png(paths[-1], (frame * mask)[box])
     again = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths)
     _check(leftover(again, mask[box]), name, paths)
     row_mm, column_mm = clip.spacing_mm or (None, None)
     return {"height": mask[box].shape[0], "width": mask[box].shape[1], "row_mm": row_mm, "column_mm": column_mm}
+
+
+def _write_png(path, picture):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(png_bytes(picture))
 
 
 def _check(left, name, paths):

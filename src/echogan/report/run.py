@@ -108,8 +108,8 @@ class Run:
 
     @property
     def title(self):
-        """Architecture and config, and whose numbers they are."""
-        return f"{self.family} {self.name}" + (f" ({self.study})" if self.study else "")
+        """Architecture and `label` of the config, and whose numbers they are where not ours."""
+        return f"{self.family} {self.label}" + (f" ({self.study})" if self.study else "")
 
     @property
     def loss_names(self):
