@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from echogan.cli import main, steps
+from echogan.cli import main, parts, steps
 from echogan.cli.plan import ROWS, Plan
 from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
@@ -150,7 +150,32 @@ def test_wrong_words_are_refused_before_any_work(words, said, here, capsys):
     assert run("study", *words) == 1 and said in capsys.readouterr().err and here == []
 
 
+def test_generators_and_masks_of_a_share_know_that_share_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "chosen_kimg", lambda run: 8)
+    monkeypatch.setenv("ECHOGAN_EXPERIMENTS", str(tmp_path))
+    asked, row = plan(only=("spade/patches",), seeds=2), next(row for row in ROWS if row.arch == "spade")
+    best = asked.run(row, "patches").weights("best")
+    assert list(parts.synthesized(asked, row, "patches")) == []  # nothing to draw with
+    best.parent.mkdir(parents=True)
+    best.touch()
+    listed = list(parts.synthesized(asked, row, "patches"))
+    train = {step.words[step.words.index("--name") + 1]: step for step in listed if step.words[0] == "train"}
+    assert list(train) == ["5_0", "10_0", "10_1", "25_0"]
+    for name, step in train.items():
+        (share,) = [
+            other.words for other in listed if other.words[0] == "share" and str(other.words[2]).endswith(f"/{name}")
+        ]
+        assert step.words[step.words.index("--data") + 1] == str(share[2]) and share[4] == int(name.split("_")[0])
+        (fill,) = [other for other in listed if other.name == f"synthesize spade/patches {name}"]
+        assert fill.words[1] == RunFolder.of("spade", name, step.experiments).path and fill.words[2] == share[2]
+    (whole,) = [step.words for step in listed if step.name == "synthesize spade/patches 100_1"]
+    assert whole[1] == asked.run(row, "patches").path and whole[2] == asked.place("masks")
+    assert {"5:1", "10:2", "25:1", "100:2"} <= set(listed[-1].words) and listed[-1].words[0] == "downstream"
+
+
 # ------------------------------------------------------------------------------------------------ rehearsals
+
+# With 104 patients, 20 are held out: the fewest that an audit takes.
 
 
 def begin(root, *words, kimg=0.3, seeds=2):
@@ -175,9 +200,9 @@ def wait_for(found, process):
 
 @pytest.mark.slow
 def test_a_study_killed_twice_ends_as_an_unbroken_one(tmp_path):
-    words = ("--patients", 48, "--only", "wgan/gp", "wgan/W1", "medgan/M1")
+    words = ("--patients", 104, "--only", "wgan/gp", "wgan/W1", "medgan/M1")
     first = begin(tmp_path / "killed", *words)
-    runs = tmp_path / "killed" / "experiments" / "phantom_48"
+    runs = tmp_path / "killed" / "experiments" / "phantom_104"
     wait_for(RunFolder.of("wgan", "W1", runs).losses.is_file, first)
     os.killpg(first.pid, signal.SIGKILL)  # as when the machine goes down
     first.wait()
@@ -187,7 +212,7 @@ def test_a_study_killed_twice_ends_as_an_unbroken_one(tmp_path):
     second.wait()
     ends_well(begin(tmp_path / "killed", *words))
     ends_well(begin(tmp_path / "whole", *words))
-    whole = tmp_path / "whole" / "experiments" / "phantom_48"
+    whole = tmp_path / "whole" / "experiments" / "phantom_104"
     names = sorted(path.parent.relative_to(whole) for path in whole.glob("*/*/config.json"))
     assert len(names) == 6  # three configs, two of each architecture's chosen ones again, M1 being both
     for name in names:
@@ -203,7 +228,7 @@ def without_speed(run):
 @pytest.mark.slow
 def test_a_licence_holder_gets_the_fid_as_it_was_published(tmp_path):
     study = tmp_path / "EchoNet-Dynamic"
-    assert run("phantom", study, "--patients", 48) == 0
+    assert run("phantom", study, "--patients", 104) == 0
     words = ("--data", study, "--only", "stylegan2_ada/plain", "stylegan2_ada/E4", "--fakes", 64)
     ends_well(begin(tmp_path, *words, kimg=0.05, seeds=1))
     experiments = tmp_path / "experiments" / "EchoNet-Dynamic"

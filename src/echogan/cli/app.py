@@ -63,7 +63,7 @@ class TrainingBar(Bar):
 
     def __call__(self, progress, *_):
         self.bar.total = progress.of
-        for name in ("SWD", "error"):  # of several processes the first alone has readings
-            if progress.metrics.get(name):
-                self.bar.set_postfix_str(f"{name} {float(progress.metrics[name]):.3g}", refresh=False)
+        read = [name for name in ("KID_lite0", "SWD", "error") if progress.metrics.get(name)]
+        if read:  # of several processes the first alone has readings
+            self.bar.set_postfix_str(f"{read[0]} {float(progress.metrics[read[0]]):.3g}", refresh=False)
         self.bar.update(min(progress.kimg, progress.of) - self.bar.n)

@@ -9,7 +9,8 @@ from echogan.config import RunFolder
 from echogan.errors import BadInput
 from echogan.files import read_json
 
-SYNTHETIC = 400  # labelled recordings that a SPADE makes for each segmenter of `downstream`
+SYNTHETIC = 640  # labelled recordings that a SPADE makes for each segmenter of `downstream`
+SHARES = {5: 1, 10: 3, 25: 1, 100: 3}  # of the real patients in %, and seeds of each
 PUBLISHED_WAY = ("extract", "--phases", "counted", "--bilateral")  # of the frames that 9.17 was measured on
 
 
@@ -86,21 +87,21 @@ def chosen(plan, row):
     return list(dict.fromkeys([*best, *published]))
 
 
-def trained(plan, row, config, seed=0, frames=None, name=""):
+def trained(plan, row, config, seed=0, frames=None, name="", experiments=None):
     """The step that trains one run, after its segmenter where it weighs one."""
     from echogan.engine.sweep import finished, jobs_of
 
-    frames = frames or plan.frames(row, config)
+    frames, home = frames or plan.frames(row, config), experiments or plan.experiments
     kimg = plan.kimg or (row.cpu if plan.tier == "cpu" else row.gpu)
     more = [*plan.device, *["--small"] * (plan.tier == "cpu")]
     if source := SEGMENTERS.get((row.arch, config)):
         yield segmenter(plan, source)
         more += ["--segmenter", str(_segmenter(plan, source).path)]
-    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, plan.experiments)
+    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, home)
     if name:
-        job.run, job.words[job.words.index("--name") + 1] = plan.run(row, name), name
+        job.run, job.words[job.words.index("--name") + 1] = RunFolder.of(row.arch, name, home), name
     told, needs = f"train {row.arch}/{job.run.path.name}", (frames / "manifest.json",)
-    yield Step(told, tuple(job.words), partial(finished, job), needs)
+    yield Step(told, tuple(job.words), partial(finished, job), needs, experiments)
 
 
 def judged(plan, row, name, frames):
@@ -200,21 +201,40 @@ def synthesized(plan, row, name):
     if not best.is_file():
         return
     place = run.path / "synthetic" / f"kimg_{chosen_kimg(run):g}"
-    made = [place / f"100_{seed}" for seed in range(plan.seeds)]
-    for seed, out in enumerate(made):
-        words = ("synthesize", run.path, masks, out, "--n", SYNTHETIC, "--seed", seed, *plan.device)
-        yield Step(f"synthesize spade/{name} seed {seed}", words, (out / "manifest.json").is_file, (best,))
-    ready = tuple(out / "manifest.json" for out in made)
+    shares = {percent: min(seeds, plan.seeds) for percent, seeds in SHARES.items()}
+    for percent, seed in ((percent, seed) for percent, seeds in shares.items() for seed in range(seeds)):
+        if percent < 100:
+            yield from generator(plan, row, name, percent, seed)
+        yield filled(plan, row, name, percent, seed, place / f"{percent}_{seed}")
     out, judge = place / "dice.csv", _segmenter(plan, "masks")
-    words = ("dice", judge.path, made[0], "--split", "TRAIN", "--out", out, *plan.device)
-    yield Step(f"dice spade/{name}", words, out.is_file, (judge.weights("best"), *ready[:1]))
-    arms, shares = ("--arms", "real", "synthetic", "both"), ("--shares", f"100:{plan.seeds}")
+    words = ("dice", judge.path, place / "100_0", "--split", "TRAIN", "--out", out, *plan.device)
+    needs = (judge.weights("best"), place / "100_0" / "manifest.json")
+    yield Step(f"dice spade/{name}", words, partial(fresh, out, *needs), needs)
     told = ["--kimg", plan.kimg] if plan.kimg else []
     told += ["--no-ef"] * (masks == plan.place("frames"))  # masks of --data itself, such as HC18, have no phases
-    words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *arms, *shares, *told)
-    yield Step(
-        f"downstream spade/{name}", (*words, *plan.device), (place / "downstream" / "summary.csv").is_file, ready
-    )
+    told += ["--shares", *(f"{percent}:{seeds}" for percent, seeds in shares.items()), *plan.device]
+    words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *told)
+    yield Step(f"downstream spade/{name}", words, (place / "downstream" / "summary.csv").is_file, needs)
+
+
+def generator(plan, row, name, percent, seed):
+    """A SPADE that learns from a share of the patients alone."""
+    home, told = plan.run(row, name).path / "shares", f"{percent}_{seed}"
+    frames, share = plan.frames(row, name), home / told
+    words = ("share", frames, share, "--percent", percent, "--seed", seed)
+    yield Step(f"share {told}", words, (share / "manifest.json").is_file, (frames / "manifest.json",))
+    yield from trained(plan, row, name, seed, share, told, home)
+
+
+def filled(plan, row, name, percent, seed, out):
+    """New masks in the manner of a share of the patients, filled by a generator that knows that share alone."""
+    run, masks = plan.run(row, name), plan.frames(row, name)
+    if percent < 100:
+        home = run.path / "shares"
+        run, masks = RunFolder.of(row.arch, f"{percent}_{seed}", home), home / f"{percent}_{seed}"
+    words = ("synthesize", run.path, masks, out, "--n", SYNTHETIC, "--source", "shapes", "--seed", seed, *plan.device)
+    needs = (run.weights("best"),)
+    return Step(f"synthesize spade/{name} {percent}_{seed}", words, (out / "manifest.json").is_file, needs)
 
 
 # ------------------------------------------------------------------------------------------------ as published, report

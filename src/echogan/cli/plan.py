@@ -38,7 +38,7 @@ ROWS = (
     Row("stylegan2_ada", "frames",  "E4",            40,  1000),
     Row("vqgan",         "frames",  "VQ1",           40,   400),
     Row("pix2pix",       "frames",  "P1",            20,   200),
-    Row("spade",         "masks",   "S1",            20,   200),
+    Row("spade",         "masks",   "S1",            16,   200),
     Row("cyclegan",      "quality", "C1",            10,   100),
 )
 SOURCES = (

@@ -20,6 +20,7 @@ class Step:
     words: tuple  # of the command line
     done: Callable[[], bool]
     needs: tuple = ()  # files that steps before it make
+    experiments: Path | None = None  # where its runs lie, if not with those of the study
 
 
 def fresh(made, *needs):
@@ -54,6 +55,8 @@ def _run(step, logs, environment):
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{step.name.replace('/', '_').replace(' ', '_')}.log"
     command = [sys.executable, "-m", "echogan.cli", *map(str, step.words)]
+    if step.experiments:
+        environment = {**environment, "ECHOGAN_EXPERIMENTS": str(step.experiments)}
     with open(log, "w", encoding="utf-8") as file:
         code = subprocess.run(command, stdout=file, stderr=file, env=environment, preexec_fn=_LINUX, check=False)
     if code.returncode == 0:
