@@ -66,13 +66,13 @@ def pictures(heading, words, name, command="echogan showcase"):
 # ------------------------------------------------------------------------------------------------ the pages
 
 READ_TWICE = (
-    "{}† stands at 40 kimg and was read twice: by VAL its best was the untrained network, which a run may no longer "
-    "choose."
+    "{}† is judged at 40 kimg, its TEST read for the second time: VAL had first chosen the untrained network, which a run "
+    "may no longer choose."
 )
 VQGAN = (
     pictures(
         "Reconstructions",
-        "Held-out images, what is left of them after their codes, and what JPEG 2000 keeps in as many bits.",
+        "Held-out images, their reconstructions from codes, and JPEG 2000 at as many bits.",
         "pictures/*_held_out.png",
     ),
     Section(
@@ -81,7 +81,11 @@ VQGAN = (
         "show(*(codes.usage(run) for run in runs if codes.has_codes(run)))",
         imports=("from echogan.report import codes",),
     ),
-    pictures("Token maps", "Where which code stands.", "pictures/*_codes.png"),
+    pictures(
+        "Token maps",
+        "Which code stands where: one colour for each code, similar codes in similar colours.",
+        "pictures/*_codes.png",
+    ),
     pictures("Samples", "Codes from the prior, beside held-out images.", "pictures/*_generated_beside_real.png"),
 )
 PIX2PIX = (
@@ -215,7 +219,10 @@ print("\\n".join(problem for run in every for problem in run.problems) or "nothi
 
 
 def _tested(page):
-    heads = {"generate": "On patients nobody chose by", "translate": "Made of images of patients nobody chose by"}
+    heads = {
+        "generate": "Generated images against held-out patients (TEST)",
+        "translate": "Images made from those of held-out patients (TEST)",
+    }
     for stage in page.stages:
         words = f"{JUDGED[stage]} {page.note}".rstrip()
         code = f'print(held_out.caption(every, "{stage}"))\nheld_out.table(every, stage="{stage}")'
@@ -235,7 +242,7 @@ def _trained(page):
         "if name in measured]\nshow(*(lines.figure(runs, name) for name in metrics))",
     )
     yield Section(
-        "Their spread",
+        "Spread of the readings",
         "All readings of a run as dots: with fewer than twenty there is no density to draw.",
         "show(*(violin.figure(runs, name) for name in metrics))",
     )

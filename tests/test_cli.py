@@ -181,6 +181,17 @@ def test_every_command_has_help(capsys):
         assert command in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("autocast, told", [(None, "fp32"), ("bfloat16", "bf16,"), ("float16", "fp16 with loss")])
+def test_doctor_names_the_precision_that_training_will_use(monkeypatch, autocast, told):
+    import torch
+
+    from echogan import doctor
+
+    chosen = autocast and getattr(torch, autocast)
+    monkeypatch.setattr("echogan.engine.launch.pick_precision", lambda name, device: chosen)
+    assert next(doctor._precision()).state.startswith(told)
+
+
 def test_doctor_names_what_it_finds(capsys, monkeypatch, tmp_path):
     assert run("doctor") == 0
     out = capsys.readouterr().out

@@ -44,9 +44,9 @@ def test_rows_are_the_frames_and_what_became_of_them(tmp_path):
     shown = showing(path, framed(), n=3)
     drawn = figures(shown)
     rows = pictures(drawn["held_out"])
-    assert list(rows) == ["image", "again", "JPEG 2000"] and len(shown.codes.numbers) == len(shown.real) == 3
+    assert list(rows) == ["image", "reconstructed", "JPEG 2000"] and len(shown.codes.numbers) == len(shown.real) == 3
     assert np.abs(rows["image"].astype(int) - shown.frames.images[0]).max() <= 1
-    assert (rows["again"] == shown.translation[1][0]).all() and set(shown.frames.index["split"]) == {"TEST"}
+    assert (rows["reconstructed"] == shown.translation[1][0]).all() and set(shown.frames.index["split"]) == {"TEST"}
     assert "Split: TEST, 3 of 8 images" in drawn["codes"].get_supxlabel().replace("\n", " ")
 
 

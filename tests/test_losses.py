@@ -129,6 +129,9 @@ def test_contrastive_is_the_cross_entropy_of_the_own_place():
     cosine = torch.nn.functional.cosine_similarity(q[:, :, None], k[:, None], dim=3)
     expected = torch.nn.functional.cross_entropy((cosine / 0.07).flatten(0, 1), torch.arange(5).repeat(2))
     assert losses.contrastive(q, k).item() == pytest.approx(expected.item(), rel=1e-5)
+    q.requires_grad_(), k.requires_grad_()
+    losses.contrastive(q, k).backward()
+    assert q.grad.abs().sum() > 0 and k.grad is None  # the input is the goal, not what is moved
     same = torch.eye(5)[None]
     assert losses.contrastive(same, same).item() < 1e-4 < losses.contrastive(same, same.flip(1)).item()
 

@@ -148,6 +148,12 @@ def test_an_unknown_page_is_one_sentence():
         builder.main(["Wgan"])
 
 
+def test_the_runs_that_are_shown_lack_nothing():
+    """`echogan report` in a fresh checkout names no problem, so it ends with exit code 0."""
+    runs = read_runs(ROOT / "experiments")
+    assert runs and [problem for run in runs for problem in run.problems] == []
+
+
 def test_the_tables_are_those_of_the_runs():
     page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     listed = {arch: tuple(models.load(arch).CONFIGS) for arch in models.names()}

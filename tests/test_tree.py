@@ -32,6 +32,16 @@ def test_the_tree_stays_small():
     assert {str(p) for p in sizes if p.suffix == ".gif" and sizes[p] > MB} == set()
 
 
+def test_what_commands_leave_behind_is_not_offered_to_git():
+    tracked()  # skips where there is no git
+    left = "results/wgan/r1/index.html results/all_architectures/index.html data/frames/index.csv experiments/wgan/r1/.lock"
+    left += " experiments/wgan/r1/checkpoints/last.pt experiments/wgan/r1/generated_samples/kimg_000001.png"
+    answer = subprocess.run(
+        ["git", "check-ignore", "--no-index", *left.split()], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.stdout.split() == left.split()
+
+
 def test_everything_stands_where_the_reader_looks_for_it():
     rooms = "src training colab experiments results external publications assets tests benchmarks".split()
     files = "README.md pyproject.toml Makefile constraints.txt LICENSE NOTICE CITATION.cff CHANGELOG.md CONTRIBUTING.md".split()

@@ -176,26 +176,26 @@ class Architecture(nn.Module):
         raise BadInput(f"{type(self).__name__} makes images from noise; it translates none")
 
     def makes(self, kimg) -> str:
-        """What a reading looks at: "generate", images from noise, or "translate", those of the VAL inputs."""
+        """What is judged at `kimg`: "generate" (images from noise) or "translate" (what it makes of the VAL inputs)."""
         return "generate"
 
     def panel(self, batch) -> tuple[tuple, tuple]:
-        """Pictures (rows, 1, H, W) in [-1, 1] to show before a translation: its inputs; and those to show after it."""
+        """(pictures to show before a translation: its inputs; those to show after it), each (rows, 1, H, W) in [-1, 1]."""
         return (), (batch["image"],)
 
     def drawn(self, batch, truncation=1.0, **choices):
-        """`generate` at rest."""
+        """`generate` in evaluation mode and without gradients."""
         self._check(choices)
-        return self._at_rest(self.generate, batch, truncation, **choices)
+        return self._evaluated(self.generate, batch, truncation, **choices)
 
     def translated(self, batch, **choices):
-        """`translate` at rest."""
+        """`translate` in evaluation mode and without gradients."""
         self._check(choices)
-        return self._at_rest(self.translate, batch, **choices)
+        return self._evaluated(self.translate, batch, **choices)
 
     @torch.no_grad()
-    def _at_rest(self, function, *words, **choices):
-        """As evaluation wants it: no gradients, batch norm and dropout at rest."""
+    def _evaluated(self, function, *words, **choices):
+        """Call `function` without gradients: batch norm by its running statistics, nothing drops out."""
         mode = self.training
         self.eval()
         images = function(*words, **choices)

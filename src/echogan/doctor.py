@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from echogan.config import folder
+from echogan.errors import first_line
 
 REINSTALL = "take both from one source: uv pip install --torch-backend=auto --reinstall torch torchvision"
 NEEDED_GB = 2  # free disk for the demo with room to spare
@@ -38,7 +39,7 @@ def _torch():
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Finding("torch", f"does not import ({_first(error)})", REINSTALL, fatal=True)
+        yield Finding("torch", f"does not import ({first_line(error)})", REINSTALL, fatal=True)
         return
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
     yield Finding("torch", f"{torch.__version__} ({build}, {torch.get_num_threads()} threads)")
@@ -48,7 +49,7 @@ def _torchvision():
     try:
         import torchvision
     except Exception as error:  # torchvision of another build raises RuntimeError, OSError or ImportError
-        yield Finding("torchvision", f"does not import beside this torch ({_first(error)})", REINSTALL, fatal=True)
+        yield Finding("torchvision", f"does not import beside this torch ({first_line(error)})", REINSTALL, fatal=True)
         return
     yield Finding("torchvision", torchvision.__version__)
 
@@ -86,7 +87,8 @@ def _precision():
     except (ImportError, OSError):
         return
     autocast = pick_precision("auto", pick_device("auto"))
-    yield Finding("precision", "bf16, regularisers in fp32" if autocast else "fp32")
+    kind = {"torch.bfloat16": "bf16", "torch.float16": "fp16 with loss scaling"}.get(str(autocast))
+    yield Finding("precision", f"{kind}, regularisers in fp32" if kind else "fp32")
 
 
 def _packages():
@@ -122,7 +124,3 @@ def _disk():
     yield Finding(
         "disk", f"{free:.0f} GiB free at {place}", "" if free > NEEDED_GB else f"free at least {NEEDED_GB} GiB"
     )
-
-
-def _first(error):
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -10,6 +10,11 @@ class BadInput(Exception):
         return [f"echogan: {self}"]  # what IPython shows in a notebook instead of the stack
 
 
+def first_line(error):
+    """What an exception says in its first line, or its name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(word, known):
     """`; did you mean 'x'?` for the closest of `known`, or the list of them."""
     known = sorted(map(str, known))

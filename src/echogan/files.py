@@ -18,15 +18,12 @@ def atomic(path):
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with open(temporary, "rb+") as written:  # Windows flushes what is open for writing only
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise BadInput(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
-        ) from error
+        with _disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb+") as written:  # Windows flushes what is open for writing only
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,17 +37,25 @@ def atomic_folder(path):
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            path.rmdir()  # empty, as seen above; whatever came since is not ours to remove
-        os.replace(temporary, path)
+        with _disk_errors(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                path.rmdir()  # empty, as seen above; whatever came since is not ours to remove
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors(path):
+    """Turn what the system says of a full or write-protected disk into a `BadInput` that names `path`."""
+    try:
+        yield
     except OSError as error:
         raise BadInput(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path, text):

@@ -166,11 +166,12 @@ def relighting(images, goal, inside):
 
 
 def contrastive(queries, keys, temperature=0.07):
-    """-E log softmax(q_i . k / t)_i: a vector of the output finds that of its own place in the input (Park 2020, eq. 3).
+    """-E log softmax(q_i . sg(k) / t)_i: a vector of the output finds that of its own place in the input (Park 2020, eq. 3).
 
     `queries`, `keys` (B, places, C) of the same places of output and input; the other places of the image are the negatives.
+    No gradient flows to the keys, as in the authors' code: the output follows the input's features, not they it.
     """
-    logits = F.normalize(queries, dim=2) @ F.normalize(keys, dim=2).transpose(1, 2) / temperature
+    logits = F.normalize(queries, dim=2) @ F.normalize(keys.detach(), dim=2).transpose(1, 2) / temperature
     return -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
 
 

@@ -12,12 +12,11 @@ from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
-import cv2
 from IPython.display import DisplayHandle, Image, display
 from PIL import Image as Picture
 
 from echogan.config import seed_of
-from echogan.data.images import grid
+from echogan.data.images import grid, png_bytes
 from echogan.errors import BadInput
 from echogan.report import style
 from echogan.report.metrics import METRICS
@@ -76,12 +75,12 @@ def explorer(draw, **sliders):
         import ipywidgets
     except ImportError:
         first = {name: start for name, (*_, start) in sliders.items()}
-        return display(Image(_png(draw(**first)), width=EXPLORER))
+        return display(Image(png_bytes(draw(**first)), width=EXPLORER))
     made = {name: _slider(ipywidgets, name, *limits) for name, limits in sliders.items()}
     picture = ipywidgets.Image(format="png", width=EXPLORER)
 
     def redraw(_=None):
-        picture.value = _png(draw(**{name: one.value for name, one in made.items()}))
+        picture.value = png_bytes(draw(**{name: one.value for name, one in made.items()}))
 
     for one in made.values():
         one.observe(redraw, "value")
@@ -104,7 +103,7 @@ def ask(quiz):
         if quiz.current is None:
             picture.layout.display = "none"
         else:
-            picture.value = _png(quiz.picture())
+            picture.value = png_bytes(quiz.picture())
         for button in buttons:
             button.disabled = quiz.current is None
         shown_at[0] = time.monotonic()
@@ -131,17 +130,13 @@ def _asked_without_buttons(quiz):
     )
     display(_Page(quiz.words() + hint))
     if quiz.current is not None:
-        display(Image(_png(quiz.picture()), width=EXPLORER))
+        display(Image(png_bytes(quiz.picture()), width=EXPLORER))
 
 
 def _slider(widgets, name, least, most, first):
     told = dict(min=least, max=most, description=name, continuous_update=False)
     whole = all(isinstance(value, int) for value in (least, most, first))
     return widgets.IntSlider(first, **told) if whole else widgets.FloatSlider(first, step=0.05, **told)
-
-
-def _png(image):
-    return cv2.imencode(".png", image)[1].tobytes()
 
 
 # ------------------------------------------------------------------------------------------------ live
@@ -211,7 +206,7 @@ class Live:
 
     def _image(self, sheet):
         if sheet is not None and sheet is not self.picture[0]:
-            png = base64.b64encode(cv2.imencode(".png", sheet)[1].tobytes()).decode()
+            png = base64.b64encode(png_bytes(sheet)).decode()
             height, width = sheet.shape
             shown = min(width, 520)  # a fixed size, so that nothing below it jumps
             tag = f'<img width="{shown}" height="{shown * height // width}" src="data:image/png;base64,{png}">'
@@ -244,4 +239,4 @@ def _readings(row):
 
 def run_name(name, config, frames, seed):
     """A name that changes with whatever one run may not change (config, data, seed): equal settings continue a run."""
-    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()):08x}"[:-4]
+    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()) >> 16:04x}"

@@ -1,3 +1,4 @@
+import csv
 import math
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_rows_are_on_disk_at_once_and_a_new_column_joins(tmp_path):
     table.add({"kimg": 2.0, "G": math.nan, "late": 3})
     assert (tmp_path / "t.csv").read_text() == "kimg,G,late\n1,0.25,\n2,,3\n"
     assert table.numbers("G") == [0.25, pytest.approx(math.nan, nan_ok=True)]
+
+
+def test_words_with_commas_and_quotes_come_back_as_they_were(tmp_path):
+    words = 'NVIDIA A100, 80 GB; then 2 threads of a "Xeon"'
+    Table(tmp_path / "t.csv", ["kimg", "hardware"]).add({"kimg": 1.0, "hardware": words, "late": 2})
+    again = Table(tmp_path / "t.csv", ["kimg"])
+    again.add({"kimg": 2.0, "hardware": words, "later, still": 3})
+    with open(tmp_path / "t.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["hardware"] for row in rows] == [words, words]
+    assert [row["late"] for row in rows] == ["2", ""] and rows[1]["later, still"] == "3"
 
 
 def test_rows_beyond_the_checkpoint_and_broken_lines_are_cut(tmp_path):

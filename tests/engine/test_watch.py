@@ -19,6 +19,13 @@ def test_an_early_stop_counts_from_the_best_smoothed_reading():
     assert not watch.stalled(kimg, readings, 0) and not watch.stalled([], [], 5)
 
 
+def test_readings_that_are_not_numbers_neither_improve_nor_stop_a_run():
+    nan = float("nan")
+    assert not watch.improved([nan, nan]) and not watch.stalled([0, 10, 20], [nan] * 3, 5)
+    assert watch.improved([9, 5, 4]) and not watch.improved([9, 5, nan])
+    assert watch.stalled([0, 10, 20, 30], [5, nan, nan, nan], 30)
+
+
 def test_variety_is_the_mean_deviation_of_pixels():
     images = np.stack([np.full((4, 4), grey, np.uint8) for grey in (10, 20, 30)])
     assert watch.variety(images) == pytest.approx(np.std([10, 20, 30]))

@@ -27,6 +27,13 @@ def test_one_line_per_judged_run_best_first_and_the_floor_last(runs):
     assert table.loc["r1", "KID"] == "0.1 ± 0.02" and table.loc["real vs real", "KID"] == "0.002"
 
 
+def test_a_run_without_a_kid_comes_after_those_that_have_one(runs):
+    without, judged = runs[0], runs[1]
+    without.metrics["KID"] = float("nan")
+    for order in ([without, judged], [judged, without]):
+        assert list(held_out.table(order).index) == ["r1", "gp", "real vs real"]
+
+
 def test_the_caption_names_split_counts_and_encoder(runs):
     words = held_out.caption(runs)
     assert "synthetic phantom, TEST, 787 images from noise against 787 real" in words and "Inception-2015" in words

@@ -7,7 +7,7 @@ import pytest
 from echogan.errors import BadInput
 from echogan.report import progress
 from echogan.report.draw import draw
-from echogan.report.runs import locate, read_run, read_runs
+from echogan.report.runs import read_run, read_runs
 
 
 def metrics_csv(folder):
@@ -123,12 +123,6 @@ def test_a_broken_grid_is_named_and_the_others_are_drawn(run_folder):
     run = read_run(run_folder)
     assert sum(len(ax.images) for ax in progress.figure(run).axes) == 3 * 7
     assert run.problems == ["wgan/demo: kimg_000030.png is not a readable picture"]
-
-
-def test_a_path_is_a_run_an_architecture_or_all_experiments(study):
-    assert locate(study / "wgan/W1") == (study, "wgan", "W1")
-    assert locate(study / "wgan") == (study, "wgan", None)
-    assert locate(study) == (study, None, None)
 
 
 def test_readings_of_val_make_the_curve_and_test_never_mixes_in(run_folder):

@@ -1,6 +1,7 @@
 """The trust report: one page that fetches nothing, one picture, and every check in words."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,12 @@ def test_the_page_holds_everything(found, tmp_path):
         if name in report.CHECKS:
             assert report.CHECKS[name][0] in text and f"{value:.3g}" in text
     assert text.count("<tr><td>bright</td>") == 3
+
+
+def test_equal_numbers_keep_their_own_tiles(found):
+    row = {**found.row, "n": 4, "change_outside": 4.0}
+    text = report.document(replace(found, row=row), "title", "caption", b"")
+    assert all(f"<span>{what}</span>" in text for what in ("pictures", "largest change outside the sector"))
 
 
 def test_the_picture_has_a_panel_for_each_map(found, tmp_path):

@@ -23,7 +23,7 @@ def with_counts(folder, generator_stops=False, lose=""):
 
 def test_counts_share_one_panel_and_are_drawn_as_logged(run_folder):
     run = with_counts(run_folder)
-    (ax,) = [ax for ax in losses.figure(run).axes if ax.get_title(loc="left") == "updates so far"]
+    (ax,) = [ax for ax in losses.figure(run).axes if ax.get_title(loc="left") == "updates"]
     drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert drawn.keys() == {"D", "G"}
     np.testing.assert_array_equal(drawn["D"], run.losses["D_updates"])

@@ -224,10 +224,8 @@ def synthesized(plan, row, name):
     words = ("dice", judge.path, place / "100_0", "--split", "TRAIN", "--out", out, *plan.device)
     needs = (judge.weights("best"), place / "100_0" / "manifest.json")
     yield Step(f"dice spade/{name}", words, partial(fresh, out, *needs), needs)
-    told = [
-        *(["--kimg", plan.kimg] if plan.kimg else []),
-        *["--no-ef"] * (masks == plan.place("frames")),
-    ]  # CAMUS has EF
+    told = ["--kimg", plan.kimg] if plan.kimg else []
+    told += ["--no-ef"] * (masks == plan.place("frames"))  # masks of --data itself, such as HC18, have no phases
     told += ["--shares", *(f"{percent}:{seeds}" for percent, seeds in shares.items()), *plan.device]
     words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *told)
     yield Step(f"downstream spade/{name}", words, (place / "downstream" / "summary.csv").is_file, needs)

@@ -17,7 +17,7 @@ from echogan.sector import ECHONET
 
 KIND = "EchoNet-Dynamic"
 FILE_LIST = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
-LABELS = ("phantom.json", "manifest.json")  # of folders that hold something else than the published data
+KIND_FILES = ("phantom.json", "manifest.json")  # of folders that hold something else than the published data
 TRACINGS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 
 
@@ -102,9 +102,9 @@ def _drop_impossible_traces(clip):
 
 def kind_of(folder, otherwise):
     """What figures must call the data in `folder`: what its phantom.json or manifest.json says, else `otherwise`."""
-    for label in (Path(folder) / name for name in LABELS):
-        if label.is_file():
-            return read_json(label).get("kind", otherwise)
+    for file in (Path(folder) / name for name in KIND_FILES):
+        if file.is_file():
+            return read_json(file).get("kind", otherwise)
     return otherwise
 
 
@@ -130,12 +130,6 @@ def trace_mask(trace, shape):
     mask = np.zeros(shape, np.uint8)
     mask[polygon(y, x, shape)] = 1
     return mask
-
-
-def long_axis(trace):
-    """Apex and base (x, y) of the ventricle; row 0 holds them in either order, the apex is the upper one."""
-    ends = trace[0].reshape(2, 2)
-    return tuple(ends[np.argsort(ends[:, 1], kind="stable")])
 
 
 def traced_phases(traces):

@@ -38,13 +38,15 @@ def read_png(path):
 
 
 def write_png(path, image):
-    """Write a uint8 picture (H, W) or (H, W, 3) RGB as PNG, whole or not at all."""
+    """Write a uint8 picture (H, W) or (H, W, 3) RGB as PNG, as small as may be, whole or not at all."""
     rows = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    ok, data = cv2.imencode(".png", rows, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    if not ok:
-        raise BadInput(f"cannot encode {path} as PNG")
     with atomic(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(png_bytes(rows, [cv2.IMWRITE_PNG_COMPRESSION, 9]))
+
+
+def png_bytes(image, options=()):
+    """A uint8 picture (H, W), or (H, W, 3) in BGR, as the bytes of a PNG; `options` are those of `cv2.imencode`."""
+    return cv2.imencode(".png", image, options)[1].tobytes()
 
 
 # ------------------------------------------------------------------------------------------------ from anywhere

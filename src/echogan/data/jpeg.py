@@ -24,11 +24,11 @@ def size(code):
 
 
 def sound(code):
-    """False where the bits of a sequential JPEG run out before its picture is full, or go on after it.
+    """False where the entropy-coded data of a sequential JPEG end before its picture is complete, or go on after it.
 
-    Decoders invent what is missing and only mutter; that mutter is not to be had from Pillow. But a whole scan needs
-    its last bits and no more: cut short it must fail, and with nothing but zeros after it it must not. A Huffman code
-    falls back into step after most small errors, so damage that neither lengthens nor shortens the scan stays unseen.
+    Decoders fill in missing pixels and only warn, and Pillow does not pass the warning on. So the scan is decoded twice: cut
+    short by a few bytes it must fail, padded with zeros it must not. A Huffman code falls back into step after most small
+    errors, so damage that neither lengthens nor shortens the scan is not noticed.
     """
     frame, scan = _segments(code)
     if not scan or code[frame + 1] not in _SEQUENTIAL:
@@ -59,7 +59,7 @@ def _number(code, at):
 
 
 def _decodes(code):
-    """Read at an eighth of the size, which takes all the bits and little of the time."""
+    """Whether it decodes, tried at an eighth of the size: that reads every bit in little of the time."""
     from PIL import Image
 
     try:

@@ -198,7 +198,7 @@ def _set_log_level(level):
 
 @contextmanager
 def _quiet():
-    """OpenCV and FFmpeg keep to themselves what `read_video` says in one sentence."""
+    """Silence the messages of OpenCV and FFmpeg: what matters of them is raised as a `BadInput`."""
     before = _set_log_level(_SILENT)
     try:
         yield

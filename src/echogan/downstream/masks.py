@@ -31,7 +31,7 @@ def train_segmenter(frames, name="unet", settings=AUTOMATIC, config=None, experi
 
 
 def load_segmenter(source, device="cpu", labels=None) -> Segmenter:
-    """A frozen segmenter at rest, from a run (folder, or segmenter/<name>) or a .safetensors file.
+    """A frozen segmenter in evaluation mode, from a run (folder, or segmenter/<name>) or a .safetensors file.
 
     labels: the schema, name -> id, of the masks that its own will be compared with; another one is refused.
     """

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from echogan.data.labels import structures
 from echogan.errors import BadInput
 from echogan.metrics.estimate import Estimate, mean
-from echogan.metrics.segmentation import column, compared, structures
+from echogan.metrics.segmentation import column, compared
 from echogan.metrics.volume import ATRIUM, CAVITY, ejection_fraction, ventricle, volume
 
 ENDS = ("diastole", "systole")

@@ -16,10 +16,11 @@ from torch import nn
 
 from echogan.contract import BLOCK, Architecture, Average, Optim, Phase
 from echogan.data.images import grid
+from echogan.data.labels import structures
 from echogan.engine import watch
 from echogan.engine.feed import plain_feed, to_signed
 from echogan.errors import BadInput
-from echogan.metrics.segmentation import column, compared, structures
+from echogan.metrics.segmentation import column, compared
 
 # Ranges of a random affine map: degrees, and shares of the picture's side (after Stojanovski 2023).
 TURN, SHEAR, SCALE, SHIFT = 10.0, 5.0, (0.85, 1.1), 0.05
@@ -162,7 +163,7 @@ build = Segmenter
 
 
 def applied(function, images):
-    """A use of a segmenter, such as `segmenter.masks`, at rest, on images uint8 (N, H, W): an array of N rows."""
+    """Apply a method of a segmenter, such as `segmenter.masks`, in evaluation mode, to images uint8 (N, H, W): N rows."""
     segmenter = function.__self__
     device, mode = segmenter.ids.device, segmenter.training
     segmenter.eval()
@@ -188,7 +189,7 @@ class Gallery:
         self.labels = config.structures
 
     def look(self, model, kimg):
-        """(sheet of picture, mask and obtained mask, {column: value} of metrics.csv) of a model at rest."""
+        """(sheet of picture, mask and obtained mask, {column: value} of metrics.csv) of a model, in evaluation mode."""
         obtained = applied(model.masks, self.images)
         scores = compared(obtained, self.truth, self.labels).mean()
         dices = [scores[column("Dice", name)] for name in structures(self.labels)]

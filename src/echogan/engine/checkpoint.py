@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from echogan import models
-from echogan.errors import BadInput
+from echogan.errors import BadInput, first_line
 from echogan.files import atomic
 
 KEPT = 12  # log-spaced weights of a run
@@ -28,7 +28,7 @@ def load(path, device):
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
-        raise BadInput(f"{path} cannot be read ({_first_line(error)}); remove its run and train it again") from error
+        raise BadInput(f"{path} cannot be read ({first_line(error)}); remove its run and train it again") from error
 
 
 def export(path, model, origin):
@@ -73,7 +73,7 @@ def read_weights(path, device="cpu"):
         with safe_open(path, "pt", device=str(device)) as file:
             header, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as error:
-        raise BadInput(f"{path} is not a readable .safetensors file ({_first_line(error)})") from error
+        raise BadInput(f"{path} is not a readable .safetensors file ({first_line(error)})") from error
     if not {"arch", "config", "kimg", "data"} <= header.keys():
         raise BadInput(f"{path} was not written by EchoGAN: its header names no architecture")
     return header, tensors
@@ -97,8 +97,4 @@ def _disk_errors():
     try:
         yield
     except (RuntimeError, SafetensorError) as error:
-        raise OSError(_first_line(error)) from error
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise OSError(first_line(error)) from error

@@ -18,7 +18,7 @@ def distances(images, reference, prefix=""):
 
 
 def spread(images, n, seed=0):
-    """At most `n` of the images, chosen at random but the same for one seed."""
+    """At most `n` of the images, in their order: a random choice, the same for equal seeds."""
     if len(images) <= n:
         return images
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]

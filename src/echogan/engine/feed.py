@@ -52,7 +52,7 @@ class Feed:
 
     def __init__(self, images, resolution, device="cpu", seed=0, **more):
         self.device, self.seed = torch.empty(0, device=device).device, seed  # cuda -> cuda:0
-        stay = _fits(len(images) * resolution**2, self.device)
+        stay = _fits(len(images) * resolution**2 + sum(values.nbytes for values in more.values()), self.device)
         self.columns = {"image": resized(images, resolution, device if stay else "cpu")}
         for name, values in more.items():
             self.columns[name] = torch.from_numpy(np.ascontiguousarray(values)).to(device if stay else "cpu")

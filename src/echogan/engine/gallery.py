@@ -33,7 +33,7 @@ class Gallery:
         return "KID_lite0" if encoders.available("lite0") else "SWD"
 
     def look(self, model, kimg):
-        """(sample grid uint8 (H, W), {column: value} of metrics.csv) of a model at rest."""
+        """(sample grid uint8 (H, W), {column: value} of metrics.csv) of a model, in evaluation mode."""
         if model.makes(kimg) == "translate":
             images = translating.translated(model, self.feed, Wanted(self.seed))
             sheet = translating.sheet(model, self.feed, self.seed, images)

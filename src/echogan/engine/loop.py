@@ -102,7 +102,7 @@ class Engine:
         return self.scalers.get(phase.trains) if phase.precision != "fp32" else None
 
     def freeze(self, trains):
-        """Only one child ever has gradients, so losses need neither detach() nor no_grad()."""
+        """Only the child that is trained gets gradients, so losses need neither detach() nor no_grad()."""
         if trains != self.live:
             for child, params in self.groups.items():
                 for p in params:

@@ -1,6 +1,7 @@
 """losses.csv and metrics.csv: one row at a time, on disk at once, cut back to the checkpoint when a run is taken up."""
 
 import csv
+import io
 import math
 import os
 from pathlib import Path
@@ -64,8 +65,11 @@ class Table:
         return [float(row.get(column) or "nan") for row in self.rows]
 
     def _rewrite(self):
-        lines = [",".join(self.columns)] + [",".join(row.get(c) or "" for c in self.columns) for row in self.rows]
-        write_text(self.path, "\n".join(lines) + "\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
 
 
 def _text(value):

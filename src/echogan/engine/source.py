@@ -75,7 +75,7 @@ def _timed(make, device):
     if place.type == "cuda":
         torch.cuda.synchronize(place)
     speed = len(images) / (time.perf_counter() - began)
-    return images, {"images_per_s": speed, "hardware": hardware(place).replace(",", "")}
+    return images, {"images_per_s": speed, "hardware": hardware(place)}
 
 
 def _holds_pictures(source):

@@ -51,20 +51,9 @@ def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None):
     for name in names:
         for seed in seeds:
             run = name if seed == 0 else f"{name}_seed{seed}"
-            words = [
-                "train",
-                arch,
-                name,
-                "--data",
-                str(data),
-                "--kimg",
-                f"{kimg:g}",
-                "--seed",
-                str(seed),
-                "--name",
-                run,
-            ]
-            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), [*words, *more], kimg))
+            rest = f"--kimg {kimg:g} --seed {seed} --name {run}".split()
+            words = ["train", arch, name, "--data", str(data), *rest, *more]
+            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), words, kimg))
     return jobs
 
 

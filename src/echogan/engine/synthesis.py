@@ -91,7 +91,10 @@ def beside(run, frames, wish, kimg=None, device="cpu"):
         real = frames.split(wish.split).images[drawn.origin[: wish.n]]
         real = resized(real, model.config.resolution).numpy()
     source = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg"
-    caption = f"Masks: {wish.source}, {wish.split} of {frames.kind}, {len(masks)}. Trained on: {header['data']}."
+    drawn_how = "" if wish.source == "masks" else f", {wish.source}"
+    caption = (
+        f"Masks: {len(masks)} of the {wish.split} split of {frames.kind}{drawn_how}. Trained on: {header['data']}."
+    )
     return Beside(masks, made, real, frames.labels, source, caption)
 
 

@@ -28,7 +28,7 @@ def batches(feed, seed=0):
 
 
 def translated(model, feed, wanted=BEST):
-    """What a model at rest makes of all rows of a feed, uint8 (N, H, W) on the device."""
+    """What a model makes of all rows of a feed, in evaluation mode: uint8 (N, H, W) on the device."""
     return torch.cat([to_grey(model.translated(batch, **wanted.choices)) for batch in batches(feed, wanted.seed)])
 
 

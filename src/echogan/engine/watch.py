@@ -13,14 +13,18 @@ def smoothed(readings):
 
 
 def improved(readings):
-    """Whether the last smoothed reading is the best so far."""
+    """Whether the last smoothed reading is the best so far; never where it is not a number."""
     values = smoothed(readings)
-    return values[-1] <= np.nanmin(values) * (1 + 1e-5)  # readings come back from the file with six digits
+    numbers = [value for value in values if np.isfinite(value)]
+    return bool(numbers) and values[-1] <= min(numbers) * (1 + 1e-5)  # they come back from the file with six digits
 
 
 def stalled(kimg, readings, patience):
-    """Whether the best smoothed reading lies `patience` kimg or more back; never with a patience of 0."""
-    return bool(patience and readings and kimg[-1] - kimg[int(np.nanargmin(smoothed(readings)))] >= patience)
+    """Whether the best smoothed reading lies `patience` kimg or more back; never with a patience of 0 or without a best one."""
+    values = smoothed(readings)
+    if not patience or not np.isfinite(values).any():
+        return False
+    return kimg[-1] - kimg[int(np.nanargmin(values))] >= patience
 
 
 def variety(images):
@@ -29,8 +33,9 @@ def variety(images):
 
 
 def collapsed(varieties):
-    """Whether images of the last readings are all alike that once were not (an untrained generator's always are).
+    """Whether a run has collapsed: its last `PATIENCE` readings show images that are all alike, an earlier one did not.
 
-    `varieties`: `variety` of the generated images over that of real ones, at every reading.
+    `varieties`: `variety` of the generated images over that of real ones, at every reading. An untrained generator's images
+    are always alike, so that alone is no collapse.
     """
     return max(varieties[-PATIENCE:]) < COLLAPSED <= max(varieties)

@@ -13,12 +13,8 @@ import torch
 from echogan.errors import BadInput
 from echogan.metrics.volume import CAVITY, ejection_fraction, ventricle, volume
 
-PARTS = {
-    "all": (0.0, 1.0),
-    "coarse": (0.0, 1 / 3),
-    "middle": (1 / 3, 2 / 3),
-    "fine": (2 / 3, 1.0),
-}  # of the resolutions
+# Which share of the resolutions each part takes, from the lowest on.
+PARTS = {"all": (0.0, 1.0), "coarse": (0.0, 1 / 3), "middle": (1 / 3, 2 / 3), "fine": (2 / 3, 1.0)}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from echogan.metrics.registration import Gallery
 
 
 class Space:
-    """A generator at rest, seen from its latents; a class is that of all images, for a conditional one."""
+    """A generator in evaluation mode, addressed by its latents; of a conditional one, `label` is the class of all images."""
 
     def __init__(self, model, label=None):
         if not hasattr(getattr(model, "G", None), "w_mean"):

@@ -5,14 +5,14 @@ import torch.nn.functional as F
 from torch import nn
 
 
-class Memory:
-    """Keys and values of the tokens seen so far, (B, heads, length, width / heads), for one block."""
+class KVCache:
+    """Keys and values of the tokens seen so far, (B, heads, length, width / heads), for one block: each is computed once."""
 
     def __init__(self, shape, like):
         self.keys, self.values, self.seen = like.new_empty(shape), like.new_empty(shape), 0
 
-    def grown(self, k, v):
-        """All keys and values, with those of the tokens now seen."""
+    def extended(self, k, v):
+        """Append keys and values (B, heads, new tokens, width / heads); returns all so far."""
         now = slice(self.seen, self.seen + k.shape[2])
         self.keys[:, :, now], self.values[:, :, now], self.seen = k, v, now.stop
         return self.keys[:, :, : now.stop], self.values[:, :, : now.stop]
@@ -31,14 +31,14 @@ class Block(nn.Module):
         )
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x, memory=None):
-        """With a `memory`, x are the tokens that follow those in it."""
+    def forward(self, x, cache=None):
+        """With a `cache`, x is the one token that follows those in it."""
         q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.ask(self.norm(x)).chunk(3, 2))
-        if memory is None:
+        if cache is None:
             dropped = self.dropout if self.training else 0.0
             seen = F.scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True)
         else:  # one token, which may see all
-            seen = F.scaled_dot_product_attention(q, *memory.grown(k, v))
+            seen = F.scaled_dot_product_attention(q, *cache.extended(k, v))
         x = x + self.drop(self.tell(seen.transpose(1, 2).flatten(2)))
         return x + self.drop(self.mlp(x))
 
@@ -66,20 +66,20 @@ class GPT(nn.Module):
         return self.logits(self.norm(x))
 
     def walk(self, label, choose):
-        """Tokens (B, length), one after the other: `choose(logits (B, codes), t)` gives those at t."""
+        """Decode tokens (B, length) one after the other; `choose(logits (B, codes), t)` picks those at position t."""
         shape = (len(label), self.heads, self.length, self.width // self.heads)
-        memories = [Memory(shape, self.place) for _ in self.blocks]
+        caches = [KVCache(shape, self.place) for _ in self.blocks]
         x, tokens = self.begin(label), []
         for t in range(self.length):
-            tokens.append(choose(self.following(x + self.place[t], memories), t))
+            tokens.append(choose(self.following(x + self.place[t], caches), t))
             x = self.token(tokens[-1])
         return torch.stack(tokens, 1)
 
-    def following(self, x, memories):
-        """Logits (B, codes) of what follows the token embedded as x (B, width), after those remembered."""
+    def following(self, x, caches):
+        """Logits (B, codes) of the token after the one embedded as x (B, width), given those in the caches of the blocks."""
         x = x[:, None]
-        for block, memory in zip(self.blocks, memories):
-            x = block(x, memory)
+        for block, cache in zip(self.blocks, caches):
+            x = block(x, cache)
         return self.logits(self.norm(x))[:, 0]
 
 

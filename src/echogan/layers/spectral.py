@@ -1,7 +1,8 @@
 """Spectral normalisation (Miyato 2018): a convolution whose weight is divided by its largest singular value.
 
-Unlike PyTorch's, it takes its power iteration at rest too and only does not remember it: an averaged start vector is as
-good as any, while the singular value of averaged weights is not the average of singular values.
+Unlike PyTorch's, it takes a step of the power iteration in evaluation mode too, without keeping the result. Weights are
+averaged (EMA) there, and the singular value of averaged weights is not the average of their singular values; the averaged
+start vector `u` is as good as any.
 """
 
 import torch

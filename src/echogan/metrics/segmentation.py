@@ -1,4 +1,4 @@
-"""Label masks against reference masks: overlap, surface distance, and whether a mask can be anatomy at all.
+"""Label masks against reference masks: overlap and surface distance.
 
 Masks are uint8 (N, H, W) of label ids; `labels` is their schema, name -> id. A is the set of pixels with one label, B that
 of the reference.
@@ -9,14 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_erosion
 
+from echogan.data.labels import structures
 from echogan.errors import BadInput
-
-BACKGROUND = ("background", "outside", "inside")  # labels that name no structure
-
-
-def structures(labels):
-    """{name: id} of the labels that are anatomy."""
-    return {name: code for name, code in labels.items() if name not in BACKGROUND}
 
 
 def column(metric, structure):
@@ -69,38 +63,10 @@ def outline(mask):
     return mask & ~binary_erosion(mask)
 
 
-# ------------------------------------------------------------------------------------------------ plausibility
-
-
-def pieces(mask):
-    """How many parts a boolean (H, W) falls into; pixels that touch by a corner are one part."""
-    return cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1
-
-
-def holes(mask):
-    """How many parts of the complement a boolean (H, W) encloses."""
-    around = np.pad(~mask, 1, constant_values=True)
-    return cv2.connectedComponents(around.astype(np.uint8), connectivity=4)[0] - 2
-
-
 def largest(mask):
     """The largest part of a boolean (H, W)."""
     count, parts, numbers, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     return parts == 1 + numbers[1:, cv2.CC_STAT_AREA].argmax() if count > 1 else mask
-
-
-def faults(mask, labels):
-    """What no heart looks like in one mask (H, W): sentences on structures that are missing, torn or have holes."""
-    told = []
-    for name, code in structures(labels).items():
-        here = mask == code
-        if not here.any():
-            told.append(f"there is no {name}")
-        elif (count := pieces(here)) > 1:
-            told.append(f"the {name} is in {count} pieces")
-        elif count := holes(here):
-            told.append(f"the {name} has {count} hole{'s' * (count > 1)}")
-    return told
 
 
 def _pair(masks, reference):

@@ -36,9 +36,8 @@ def rings(images, bins=BINS):
     radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]).ravel()
     ring = np.digitize(radius, np.linspace(0.02, 0.5, bins + 1)) - 1
     member = torch.from_numpy(np.eye(bins)[:, np.clip(ring, 0, bins - 1)] * ((ring >= 0) & (ring < bins)))
-    member = (member / member.sum(1, keepdim=True)).to(
-        images.device
-    )  # (bins, frequencies), rows averaging; NaN if empty
+    # (bins, frequencies): each row averages the power of its ring; NaN where the ring is empty
+    member = (member / member.sum(1, keepdim=True)).to(images.device)
     return torch.cat([_power(block, hann[:, None] * hann) @ member.T for block in blocks(images)])
 
 

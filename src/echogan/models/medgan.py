@@ -128,7 +128,7 @@ class MedGAN(WGAN):
         return bool((gap > c.T2) & (reading["f"] < -c.T1))
 
     def read(self, batch):
-        """The reading alone."""
+        """The scores of both sides, without an update: what decides whose turn it is."""
         return None, reading(self.D(batch["image"]), self.D(self.fake(batch)))
 
     def critic(self, batch):

@@ -233,20 +233,20 @@ class StyleGAN2ADA(Architecture):
             self.G.class_share.lerp_(stats["shares"], W_MEMORY)
 
     def lengthen(self, stats):
-        """The mean path length of all updates so far, later of about a hundred.
+        """Running mean of the path lengths: of all updates at first, of about the last hundred later.
 
-        The official code's starts at 0, which over a short run flattens the images.
+        The official code's running mean starts at 0, which pulls path lengths down and, in a short run, flattens the images.
         """
         mean, seen = self.length
         seen.add_(1)
         mean.lerp_(stats["path_length"], (1 / seen).clamp(min=0.01))
 
     def listen(self, stats):
-        """How surely real images are known."""
+        """Sum up r_t = E[sign D(real)] above its target, until the next turn of p (Karras 2020b, eq. 1)."""
         self.surplus.add_(stats["sign"] - self.config.target)
 
     def turn(self, stats):
-        """Raise p where real images are known too surely (r_t above its target), else lower it."""
+        """Raise p where the discriminator overfits (r_t above its target), else lower it."""
         step = self.config.batch * ADA_EVERY / (1000 * self.config.ada_kimg)
         self.augment.p.add_(self.surplus.sign() * step).clamp_(0, 1)
         self.surplus.zero_()

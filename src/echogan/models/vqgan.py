@@ -68,7 +68,7 @@ class Config:
 
     @property
     def bits(self):
-        """An image's, as codes of equal length."""
+        """Bits of one image, with codes of equal length."""
         return self.grid**2 * log2(self.codes)
 
     def tiny(self):
@@ -265,15 +265,15 @@ class VQGAN(Architecture):
     # -------------------------------------------------------------------------------------------- what is remembered
 
     def weigh(self, stats):
-        """lambda."""
+        """Set lambda, the adaptive weight of the adversarial loss."""
         self.weight.copy_(adaptive_weight(stats["pull"], stats["push"]))
 
     def revive(self, stats):
-        """Dead codes begin anew."""
+        """Move dead codes to tokens that `search` found."""
         self.vq.book.revive(stats["tokens"].flatten(0, 1), stats["keys"].flatten())
 
     def census(self, stats):
-        """How common each class is, and whose codes these are."""
+        """Running shares of the classes, and the length of the codebook that the prior is trained on."""
         self.prior.class_share.lerp_(stats["shares"], 0.005)
         self.prior.book.copy_(stats["book"])
 

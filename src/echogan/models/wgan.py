@@ -145,7 +145,7 @@ class WGAN(Architecture):
         return self.config.weight * penalty(slope(self.D(points), points)), {}
 
     def nothing(self, batch):
-        """A rule needs no reading."""
+        """Clipping has no loss: all of it is in `after`."""
         return None, {}
 
     def clip(self, stats):

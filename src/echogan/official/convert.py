@@ -112,10 +112,8 @@ def _config(source, network, tensors):
     _refuse_variants(source, network, tensors)
     try:
         channels = {r: len(tensors[f"synthesis.b{r}.conv1.weight"]) for r in sizes}
-        latent, depth = (
-            len(tensors["mapping.w_avg"]),
-            sum(bool(re.match(r"mapping\.fc\d+\.weight", k)) for k in tensors),
-        )
+        latent = len(tensors["mapping.w_avg"])
+        depth = sum(bool(re.match(r"mapping\.fc\d+\.weight", key)) for key in tensors)
         into = tensors["mapping.fc0.weight"].shape[1]
         classes = tensors["mapping.embed.weight"].shape[1] if "mapping.embed.weight" in tensors else 0
         drawn = len(tensors[f"synthesis.b{sizes[-1]}.torgb.bias"])

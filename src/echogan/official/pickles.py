@@ -39,7 +39,7 @@ class Machine:
         self.stack, self.below, self.memo = [], [], {}
 
     def push(self, value):
-        """Lay a value on the stack."""
+        """Push a value."""
         self.stack.append(value)
 
     def mark(self, _):
@@ -48,12 +48,12 @@ class Machine:
         self.stack = []
 
     def since_mark(self):
-        """Everything above the last mark, which goes."""
+        """Pop everything above the last mark."""
         values, self.stack = self.stack, self.below.pop()
         return values
 
     def take(self, n):
-        """The top n values, which go."""
+        """Pop the top n values."""
         if len(self.stack) < n:
             raise LookupError("a value is missing")
         values = self.stack[len(self.stack) - n :]

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-import cv2
-
 from echogan.data.echonet import open_study, read_recording
+from echogan.data.images import png_bytes
 from echogan.data.stills import DATASET, INDEX, LABELS, MANIFEST, list_stills
 from echogan.data.tree import Archive
 from echogan.errors import BadInput
@@ -92,7 +91,7 @@ def pack(frames, path):
         _add_tables(opened, frames)
         for kind, pictures in (("images", frames.images), ("masks", frames.masks)):
             for name, picture in zip(frames.index["file"], pictures if pictures is not None else ()):
-                _add(opened, f"{kind}/{name}", _png(picture))
+                _add(opened, f"{kind}/{name}", png_bytes(picture))
 
 
 def write_dataset(frames, path, condition=None):
@@ -111,7 +110,7 @@ def write_dataset(frames, path, condition=None):
     labels = [[file, int(code)] for file, code in zip(files, codes)] if condition else None
     with _new_zip(path) as opened:
         for file, picture in zip(files, frames.images):
-            _add(opened, file, _png(picture))
+            _add(opened, file, png_bytes(picture))
         said = {"labels": labels, "condition": condition, "classes": list(names)}
         _add(opened, DATASET, json.dumps(said).encode())
         _add_tables(opened, replace(frames, masks=None, labels=None))
@@ -138,7 +137,3 @@ def _add_tables(opened, frames):
 
 def _add(opened, name, data):
     opened.writestr(zipfile.ZipInfo(name), data)  # without a time of its own: equal frames give equal archives
-
-
-def _png(picture):
-    return cv2.imencode(".png", picture)[1].tobytes()

@@ -19,7 +19,7 @@ from echogan.data.camus.subset import write_subset
 from echogan.data.camus.view import GRADES, View
 from echogan.data.camus.view import LABELS as CAMUS_LABELS
 from echogan.data.frames import load_frames
-from echogan.data.images import squared
+from echogan.data.images import png_bytes, squared
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder
 from echogan.preprocessing.card import Summary, complete
@@ -117,8 +117,8 @@ def prepare_view(settings, folder, view: View):
         mask = upright(mask, clip.spacing_mm, settings.size, cv2.INTER_NEAREST_EXACT)
         image = upright(clip.frames[number], clip.spacing_mm, settings.size)
         row = _row(view, clip, number, settings)
-        _write(folder / "images" / row["file"], image)
-        _write(folder / "masks" / row["file"], mask)
+        (folder / "images" / row["file"]).write_bytes(png_bytes(image))
+        (folder / "masks" / row["file"]).write_bytes(png_bytes(mask))
         rows.append(row | {"hash": hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()})
     return rows, read
 
@@ -135,10 +135,6 @@ def _row(view, clip, number, settings):
 
 def _domain(quality, low):
     return None if not low else "A" if quality in low else "B" if quality in HIGH else None
-
-
-def _write(path, image):
-    path.write_bytes(cv2.imencode(".png", image)[1])
 
 
 def sector_of(frames):

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from echogan.data.echonet import kind_of
-from echogan.data.images import IMAGE_SUFFIXES, decode, squared
+from echogan.data.images import IMAGE_SUFFIXES, decode, png_bytes, squared
 from echogan.data.stills import KIND
 from echogan.data.truth import FOLDER as TRUTH
 from echogan.errors import BadInput
@@ -128,11 +128,11 @@ def _prepare(folder, size, extras, picture):
     image = decode((picture.root / picture.file).read_bytes(), picture.root / picture.file)
     name = picture.file.replace("/", "_").rsplit(".", 1)[0] + ".png"
     small = squared(image, size)
-    _write(folder / "images" / name, small)
+    (folder / "images" / name).write_bytes(png_bytes(small))
     for extra in extras:
         other = _other(picture.root / extra / picture.file, image.shape)
         method = cv2.INTER_NEAREST_EXACT if extra == "masks" else cv2.INTER_AREA
-        _write(folder / extra / name, squared(other, size, method))
+        (folder / extra / name).write_bytes(png_bytes(squared(other, size, method)))
     spacing = picture.known.get("spacing_mm")
     return {
         "file": name, "video": picture.patient, "patient": picture.patient, "split": picture.split,
@@ -151,10 +151,6 @@ def _other(path, shape):
     if other.shape != shape:
         raise BadInput(f"{path} is {other.shape} pixels large, its picture {shape}; make it again")
     return other
-
-
-def _write(path, image):
-    path.write_bytes(cv2.imencode(".png", image)[1])
 
 
 def _manifest(root, size, rows, warnings):

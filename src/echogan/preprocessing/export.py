@@ -25,6 +25,7 @@ import numpy as np
 import echogan
 from echogan.data.dicom import is_dicom, open_dicom
 from echogan.data.echonet import FILE_LIST, TRACINGS
+from echogan.data.images import png_bytes
 from echogan.data.video import read_video, write_avi
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder, write_json, write_text
@@ -198,7 +199,7 @@ def _pngs(clip, frames, sector, mask, folder, name, settings):
 
 def _write_png(path, picture):
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    path.write_bytes(png_bytes(picture))
 
 
 def _check(left, name, paths):

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 import echogan
-from echogan.data.images import squared
+from echogan.data.images import png_bytes, squared
 from echogan.errors import BadInput, nearest
 from echogan.preprocessing import phase, selection, summary
 from echogan.preprocessing.align import onto_echonet
@@ -145,7 +145,7 @@ def _known(job, clip):
 
 
 def _write(folder, file, image, kind="images"):
-    (folder / kind / file).write_bytes(cv2.imencode(".png", image)[1])
+    (folder / kind / file).write_bytes(png_bytes(image))
     return {"file": file, "hash": hashlib.blake2b(image, digest_size=8).hexdigest()}
 
 

@@ -1,9 +1,9 @@
 """Frames with masks out again: as a FrameSet folder, or as a study in the layout of CAMUS."""
 
-import cv2
 import numpy as np
 
 from echogan.data.camus.view import LABELS, VIEWS
+from echogan.data.images import png_bytes
 from echogan.data.phantom.camus import write_nifti
 from echogan.errors import BadInput
 from echogan.files import atomic_folder, write_json, write_text
@@ -19,7 +19,7 @@ def write_frames(frames, out):
         for name, pictures in (("images", frames.images), ("masks", frames.masks)):
             (folder / name).mkdir()
             for file, picture in zip(frames.index["file"], pictures):
-                (folder / name / file).write_bytes(cv2.imencode(".png", picture)[1])
+                (folder / name / file).write_bytes(png_bytes(picture))
         complete(folder, frames.index, frames.manifest, frames.labels)
 
 

@@ -1,8 +1,8 @@
 """What is true of every mask of a data set: which structures are whole, how large they are, how they lie.
 
-A structure is any label but those of `BACKGROUND`. A cavity is one piece, while the sector may cut a wall into several. Holes
-there are none, though a wall may close around a whole cavity. Specks and pinholes of at most 1 % of the structure's area, as
-resizing leaves them, are let pass.
+A structure is any label but those of `data.labels.BACKGROUND`. A cavity is in one piece; a wall may be in several, where the
+sector cuts it. No structure has holes, except that a wall may close around a whole cavity. Specks and pinholes of at most 1 %
+of the structure's area, as resizing leaves them, are ignored.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from echogan.data.labels import structures
 from echogan.errors import BadInput
 
-BACKGROUND = ("background", "outside", "inside")
 WALLS = ("myocardium",)
 SPECK = 0.01  # of the area of a structure
-
-
-def structures(labels):
-    """{name: id} of the labels that are structures."""
-    return {name: number for name, number in labels.items() if name not in BACKGROUND}
 
 
 def flaw(mask, labels):

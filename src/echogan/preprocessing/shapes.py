@@ -7,8 +7,9 @@ the data set do, and new masks keep the `Law` of those they come from.
 import cv2
 import numpy as np
 
+from echogan.data.labels import structures
 from echogan.errors import BadInput
-from echogan.preprocessing.masks import Law, structures
+from echogan.preprocessing.masks import Law
 
 DETAIL = 64  # pixels a side at which distances are decomposed; they are smooth, so larger masks need no more
 REACH = 16  # pixels beyond which a distance says no more

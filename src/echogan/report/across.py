@@ -8,6 +8,8 @@ from echogan.report import lines, losses, progress, radar, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
 from echogan.report.run import together
 
+MARKER = 4.5  # points, of a run
+
 
 def best_runs(runs, lead=None):
     """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading."""
@@ -41,7 +43,7 @@ def table(runs):
         losses.panel(row[0], run) if run.loss_names else row[0].set_axis_off()
         _metric(row[1], curve, look)
         _sample(row[2], run, curve)
-        row[0].set_title(f"{run.title}{'†' if run.published and not run.study else ''}")
+        row[0].set_title(run.title)
         for ax in row[:2]:
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.tick_params(labelsize=5, pad=1.5)
@@ -53,7 +55,7 @@ def table(runs):
 def radars(runs):
     """The best run of each architecture as small radars."""
     chosen, lead = best_runs(runs), common_lead(runs)
-    names = {run.arch: f"{run.family} {run.label}" for run in chosen}
+    names = {run.arch: run.title for run in chosen}
     return radar.figure(chosen, f"Best of each architecture at its best {lead}", names, lead)
 
 
@@ -69,13 +71,14 @@ def pareto(runs):
     unit, divide = _clock(max(row["seconds"] for _, _, row in points))
     where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
     note = "Each point: the best reading of a run and the training time until it; line: no run is better and faster"
-    note += "; a name is left out where it would cover another"
+    note += "; a name without room is left out"
     fig = style.new(2.6, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
     ax = fig.add_subplot()
     _points(ax, points, where)
     _staircase(ax, where, METRICS[lead].better)
-    if style.wide(where[:, 1]):
-        style.log_axis(ax.yaxis, where[:, 1])
+    for axis, values in zip((ax.xaxis, ax.yaxis), where.T):
+        if style.wide(values):
+            style.log_axis(axis, values)
     ax.margins(0.12)
     _names(ax, points, where, METRICS[lead].better)
     ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
@@ -139,11 +142,10 @@ def _pair(runs, lead):
 
 def _caption(runs, curves, lead, note=""):
     runs = [run[0] if isinstance(run, tuple) else run for run in runs]
-    parts = [ranked_by(lead)] * bool(ranked_by(lead))
     prints = {run.data.get("fingerprint") for run in runs} - {None}
-    if len(prints) > 1:
-        parts.append(f"Trained on {len(prints)} different data sets: compare with care")
-    return style.caption(runs, curves, ". ".join([*parts, note] if note else parts))
+    several = f"Trained on {len(prints)} different data sets: compare with care" if len(prints) > 1 else ""
+    parts = (ranked_by(lead, style.values_of("split", curves)), several, note)
+    return style.caption(runs, curves, ". ".join(part for part in parts if part))
 
 
 def _metric(ax, curve, look):
@@ -184,24 +186,29 @@ def _points(ax, points, where):
                 look.marker,
                 color=face,
                 markeredgecolor=look.color,
-                markersize=4.5,
+                markersize=MARKER,
                 label=name * (not published),
             )
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
 
 
 def _names(ax, points, where, better):
-    """The run beside each point, those on the line first; a name that would cover another is left out."""
-    places = ax.transAxes.inverted().transform(ax.transData.transform(where))
+    """The run beside each point, those on the line first; a name without free room around its point is left out."""
+    ax.figure.draw_without_rendering()  # the layout is known only now
+    marks, taken, half = ax.transData.transform(where), [], MARKER / 2 * ax.figure.dpi / 72
     front, worse = set(map(tuple, _front(where, better))), (-1 if better == "higher" else 1) * where[:, 1]
     order = sorted(range(len(points)), key=lambda k: (tuple(where[k]) not in front, worse[k]))
-    written = np.empty((0, 2))
     for k in order:
-        away = np.abs(written - places[k])
-        if ((away[:, 0] > 0.14) | (away[:, 1] > 0.045)).all():
-            written = np.vstack([written, places[k]])
-            name = points[k][0].label
-            ax.annotate(name, where[k], xytext=(3, 2), textcoords="offset points", fontsize=4.5, color=style.GREY)
+        for x, y in ((3, 2), (3, -5), (-3, 2), (-3, -5)):
+            text = ax.annotate(
+                points[k][0].label, where[k], xytext=(x, y), textcoords="offset points",
+                ha="left" if x > 0 else "right", fontsize=4.5, color=style.GREY,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            if not (box.padded(half).count_contains(marks) or box.count_overlaps(taken)):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def _front(where, better):

@@ -26,8 +26,7 @@ def figure(theirs, own):
     note = (
         f"{own.resolution} px, equal settings, one run each, as far as the shorter went; a loss is a mean over its row"
     )
-    title = f"{own.family} {own.label}: the official code and ours"
-    fig = style.new(3.4, title, style.caption(runs, curves, note))
+    fig = style.new(3.4, f"{own.title}: the official code and ours", style.caption(runs, curves, note))
     *top, bottom = _axes(fig)
     for run, curve, look, code in zip(runs, curves, style.looks(2), ("official code", "ours")):
         for ax, name in zip(top, LOSSES):

@@ -167,7 +167,7 @@ def _named(family, label):
 
 def _on_val(runs):
     names = [name for name in READ if any(name in run.measured for run in runs)]
-    rows = [(run.title + "†" * run.published, f"{_kimg(run):g}", *(_best(run, name) for name in names)) for run in runs]
+    rows = [(run.title, f"{_kimg(run):g}", *(_best(run, name) for name in names)) for run in runs]
     note = "At which kimg in brackets; every column at its own best, so a row is no single network."
     return f"{note}\n\n{_table(('run', 'kimg', *(METRICS[name].axis for name in names)), rows)}"
 

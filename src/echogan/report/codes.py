@@ -54,7 +54,7 @@ def maps(images, tokens, book, title, caption):
     """Images uint8 (n, H, W) above their codes' numbers (n, h, w); codes (codes, dim) near to each other look alike."""
     colours = of_codes(book)
     fig, grid = _tiles(2, len(images), title, caption)
-    for axes, what in zip(grid, ("image", "its codes")):
+    for axes, what in zip(grid, ("image", "codes")):
         axes[0].set_ylabel(what, fontsize=5.5)
     for top, bottom, image, numbers in zip(*grid, images, tokens):
         top.imshow(image, cmap="gray", vmin=0, vmax=255)

@@ -35,7 +35,7 @@ def figure(runs):
     curves = [curve for run in runs for curve in map(run.curve, names) if curve]
     goals = [_goal(run.curve(name) for run in runs) for name in names]
     has_floor = np.isfinite(floors).any()
-    height = 0.95 + 0.215 * (len(runs) + has_floor)
+    height = 1.2 + 0.215 * (len(runs) + has_floor)
     fig = style.new(
         height, lines.heading(runs, "best reading of every metric"), style.caption(runs, curves, _note(goals, stars))
     )

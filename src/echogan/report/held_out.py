@@ -24,13 +24,12 @@ def stages(runs):
 def table(runs, names=None, stage="generate"):
     """A DataFrame of strings, best KID first: the metrics `names` of each run's latest TEST row, and the floor of them last.
 
-    A `stage` has its own rows and, by default, columns: images from noise, or images made of the held-out ones.
-
-    Empty where no run was judged on TEST.
+    A `stage` has its own rows and, by default, columns: images from noise, or images made of the held-out ones. Empty where no
+    run was judged on TEST; a run without a KID comes last.
     """
     rows = [(run, row) for run in runs if (row := latest(run, stage)) is not None]
     names = [name for name in names or OF[stage][0] if any(name in row for _, row in rows)]
-    rows.sort(key=lambda pair: pair[1].get("KID", np.nan))
+    rows.sort(key=lambda pair: pair[1].get("KID", np.inf))
     lines = {run.label: {"kimg": written(row["kimg"]), **{n: _cell(row, n) for n in names}} for run, row in rows}
     if rows:
         lines[FLOOR] = {"kimg": "", **{n: written(_floor(rows, n)) for n in names}}

@@ -115,10 +115,9 @@ def _figures(pictures):
 
 def _showcase(run, results):
     """Pictures that were drawn of the run's weights, "" where there are none."""
-    files = sorted(Path(results).glob(f"{run.arch}/pictures/{run.arch}_{run.name}_*.png")) if results else ()
-    files = [
-        path for path in files if not path.name.startswith(f"{run.arch}_{run.name}_seed")
-    ]  # those are of another run
+    stem = f"{run.arch}_{run.name}_"
+    found = sorted(Path(results).glob(f"{run.arch}/pictures/{stem}*.png")) if results else ()
+    files = [path for path in found if not path.name.startswith(f"{stem}seed")]  # those are of another run
     tags = [f'<img class="photo" src="{uri(path.read_bytes(), "png")}" alt="{escape(path.stem)}">' for path in files]
     return f'<h2>What its weights show</h2><div class="figures">{"".join(tags)}</div>' if tags else ""
 

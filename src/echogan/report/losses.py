@@ -73,10 +73,13 @@ def _counts(ax, losses, columns):
     for name, look in zip(columns, style.looks(len(columns))):
         label = name.removesuffix(COUNTS)
         ax.plot(losses["kimg"], losses[name], color=look.color, linestyle=look.linestyle, label=label)
-    ax.set_title("updates so far")
+    ax.set_title("updates")
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.yaxis.set_major_locator(MaxNLocator(4))
-    ax.legend(loc="upper left", handlelength=2.6)
+    ax.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=len(columns), borderaxespad=0, borderpad=0.1,
+        handlelength=1.6, columnspacing=0.8, handletextpad=0.4, fontsize=5,
+    )  # fmt: skip
 
 
 def _curve(ax, kimg, values, look):

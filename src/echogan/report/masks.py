@@ -24,7 +24,7 @@ def figure(pictures):
     height, width = 0.5 + EACH * len(masks), max(style.COLUMN, EACH * len(columns))
     legend = ", ".join(f"{name} {colour}" for name, colour in colours(pictures.labels).items())
     figure = style.new(
-        height, f"Masks filled by {pictures.source}", f"{pictures.caption} {legend.capitalize()}.", width
+        height, f"Images made of masks by {pictures.source}", f"{pictures.caption} {legend.capitalize()}.", width
     )
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     grid = figure.subplots(len(masks), len(columns), squeeze=False)

@@ -104,9 +104,9 @@ def leading(measured, share=0.5):
     return enough[0] if enough else max(LEADING, key=counts.__getitem__)
 
 
-def ranked_by(lead):
-    """What a caption says where something else than FID had to rank."""
-    return "" if lead == LEADING[0] else f"{LEADING[0]} was not measured, so {lead} ranks"
+def ranked_by(lead, split):
+    """What a caption says where something else than FID had to rank; `split` names whose readings rank, e.g. "VAL"."""
+    return "" if lead == LEADING[0] else f"{LEADING[0]} was not measured on {split}, so {lead} of {split} ranks"
 
 
 def best(values, goal, floor=np.nan):

@@ -10,7 +10,7 @@ from echogan.report import style
 
 GIF_LIMIT = 1_000_000  # bytes
 PANELS = {  # what stands beside each other in a sheet of a run that makes images of images: inputs, made, aims
-    "vqgan": ("image", "again"),
+    "vqgan": ("image", "reconstructed"),
     "pix2pix": ("edge", "painted", "real"),
     "spade": ("mask", "synthetic", "real"),
     "cyclegan": ("input", "enhanced", ""),  # the way back or, where there is none, what was added

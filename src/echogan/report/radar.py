@@ -94,7 +94,7 @@ def _beside(ax, name, kimg, spokes, values, look):
     ax.text(1.5, 1.3, name, fontsize=6.5, fontweight="bold", color=look.color, va="top")
     ax.text(1.5, 0.9, f"at {kimg:.4g} kimg", fontsize=5, color=style.GREY, va="top")
     for k, (spoke, value) in enumerate(zip(spokes, values)):
-        y = 0.42 - k * 0.28
+        y = 0.42 - k * min(0.35, 1.96 / max(len(spokes) - 1, 1))
         label = f"{chr(ord('a') + k)}  {spoke.replace('_dB', '')} {ARROWS[METRICS[spoke].better]}"
         ax.text(1.5, y, label, fontsize=5, va="center", color=style.GREY)
         ax.text(4.6, y, written(value), fontsize=5, va="center", ha="right")
@@ -120,7 +120,7 @@ def _words(runs, curves, lead, shown):
     ranges = ", ".join(f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
     linear = ", ".join(m.name for m in used if m.scale == "linear")
     ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
-    parts = [ranked_by(lead), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
+    parts = [ranked_by(lead, style.values_of("split", curves)), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
     parts += ["Grey: the other panels"] * (shown > 1)
     parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))
     return style.caption(runs, curves, ". ".join(part for part in parts if part))

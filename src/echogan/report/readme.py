@@ -169,7 +169,7 @@ def _price(chosen, runs):
         speed = f"{written(row['images_per_s'])} on {row['hardware']}" if "images_per_s" in row else "–"
         parameters = sum(run.config.get("parameters", {}).values())
         yield {
-            "": f"{run.family} `{run.name}`",
+            "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
             "parameters": f"{parameters / 1e6:.2f} M",
             "px": run.resolution,
             "kimg": written(run.losses["kimg"].max()),

@@ -34,8 +34,7 @@ class Curve:
 
     metric: Metric
     rows: pd.DataFrame
-    paired: str = ""
-
+    paired: str = ""  # one of `PAIRINGS`, where the metric is of pairs
     stage: str = ""  # one of `STAGES`, where the table says
 
     kimg = property(lambda self: self.rows["kimg"].to_numpy(float))
@@ -109,8 +108,8 @@ class Run:
 
     @property
     def title(self):
-        """Architecture and config, and whose numbers they are."""
-        return f"{self.family} {self.name}" + (f" ({self.study})" if self.study else "")
+        """Architecture and `label` of the config, and whose numbers they are where not ours."""
+        return f"{self.family} {self.label}" + (f" ({self.study})" if self.study else "")
 
     @property
     def loss_names(self):

@@ -10,8 +10,6 @@ from echogan.report import legacy
 from echogan.report.run import Run, waits
 from echogan.report.tables import read_table
 
-__all__ = ["Run", "locate", "read_run", "read_runs"]
-
 
 def read_runs(experiments, arch=None, config=None):
     """Every run under `experiments` (of one architecture, of one config), sorted by name; an empty list for none."""
@@ -41,16 +39,6 @@ def read_run(folder):
         run.problems.append("generated_samples has no grid")
     run.problems = [f"{run.arch}/{run.name}: {problem}" for problem in run.problems]
     return run
-
-
-def locate(path):
-    """(experiments, arch, config) of a run, of an architecture's folder or of the experiments folder."""
-    path = Path(path)
-    if _is_run(path):
-        return path.parent.parent, path.parent.name, path.name
-    if path.is_dir() and any(_is_run(child) for child in path.iterdir()):
-        return path.parent, path.name, None
-    return path, None, None
 
 
 def sheets(folder):

@@ -10,13 +10,11 @@ def figures(shown, truth=None):
     found = {}
     if shown.generated is not None:
         rows = {"real": shown.real, "generated": shown.generated}
-        found["generated_beside_real"] = _panel(shown, rows, "generated beside real", "No column is a pair")
+        found["generated_beside_real"] = _panel(shown, rows, "generated beside real", "Columns are not pairs")
     if shown.translation:
-        found["held_out"] = _panel(shown, _translation(shown, truth), "what becomes of held-out images", _bits(shown))
+        found["held_out"] = _panel(shown, _translation(shown, truth), "held-out images", _bits(shown))
     if shown.codes:
-        words = _words(
-            shown, "images and their codes", "One square a code; codes that stand for alike patches have like colours"
-        )
+        words = _words(shown, "images and their codes", "One square for each code; similar codes have similar colours")
         found["codes"] = codes.maps(shown.real, shown.codes.numbers, shown.codes.book, *words)
     return found
 
@@ -34,7 +32,7 @@ def _translation(shown, truth):
 
 
 def _bits(shown):
-    return f"JPEG 2000 in as many bits as the codes have, {shown.codes.bits:,.0f} an image" if shown.codes else ""
+    return f"JPEG 2000 at as many bits as the codes take, {shown.codes.bits:,.0f} for each image" if shown.codes else ""
 
 
 def _words(shown, what, note):

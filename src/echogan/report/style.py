@@ -101,13 +101,17 @@ def _trained(runs):
 
 def _read(curves):
     rows = [curve.rows for curve in curves]
-    of = {name: [v for table in rows if name in table for v in table[name].unique()] for name in ("split", "encoder")}
     n = {name: [v for table in rows if name in table for v in table[name].dropna()] for name in ("n_real", "n_fake")}
-    text = f"Split: {_listed(of['split'])}, {_span(n['n_real'])} real and {_span(n['n_fake'])} generated images"
+    text = f"Split: {values_of('split', curves)}, {_span(n['n_real'])} real and {_span(n['n_fake'])} generated images"
     pairs = _listed(curve.paired for curve in curves if curve.paired and curve.metric.of == "pairs")
     needs = any(curve.metric.of == "encoder" for curve in curves)
-    text += f". Encoder: {_listed(of['encoder'])}" if needs else ". Encoder: none needed"
+    text += f". Encoder: {values_of('encoder', curves)}" if needs else ". Encoder: none needed"
     return text + (f". Pairs: {pairs}" if pairs != "not stated" else "")
+
+
+def values_of(column, curves):
+    """Every value of a text column of metrics.csv in the readings of `curves`, for a caption."""
+    return _listed(value for curve in curves if column in curve.rows for value in curve.rows[column].unique())
 
 
 def _listed(words):

@@ -68,15 +68,15 @@ def document(trust, title, caption, picture):
     """The page as a string: everything is in it, nothing is fetched; `picture` are the bytes of the figure as PNG."""
     row = trust.row
     lead = {
-        f"{row['n']:,}": "pictures",
-        f"{row['change']:.1f}": "mean change, grey levels",
-        f"{min(row['kept_bright'], row['kept_dark']):.0%}": "of planted lesions' contrast kept, the worse tone",
-        f"{row['change_outside']:.0f}": "largest change outside the sector",
+        "pictures": f"{row['n']:,}",
+        "mean change, grey levels": f"{row['change']:.1f}",
+        "of planted lesions' contrast kept, the worse tone": f"{min(row['kept_bright'], row['kept_dark']):.0%}",
+        "largest change outside the sector": f"{row['change_outside']:.0f}",
     }
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(caption)}</p>',
-        tiles({what: value for value, what in lead.items()}),
+        tiles(lead),
         "<h2>Pictures, the most suspicious first</h2>",
         f'<img src="{uri(picture, "png")}" alt="{escape(title)}" style="width:100%;height:auto">',
         "<h2>Checks</h2>",

@@ -14,7 +14,7 @@ import numpy as np
 from echogan.data.camus.view import GRADES, KIND, VIEWS, Camus, View, check_shape, grey, label_ids
 from echogan.data.clip import Clip
 from echogan.data.echonet import kind_of
-from echogan.errors import BadInput, nearest
+from echogan.errors import BadInput, first_line, nearest
 
 SUFFIXES = (".hdf5", ".h5")
 GROUPS = {"train": "TRAIN", "valid": "VAL", "test": "TEST"}
@@ -98,5 +98,4 @@ def opened(path):
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; check the name, or restore the file") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"{path} is no readable HDF5 file ({reason}); restore the original file") from error
+        raise BadInput(f"{path} is no readable HDF5 file ({first_line(error)}); restore the original file") from error

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from echogan.data.camus.view import check_shape
-from echogan.errors import BadInput
+from echogan.errors import BadInput, first_line
 
 UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # mm by the spatial code of xyzt_units: not stated, m, mm, micron
 
@@ -30,7 +30,7 @@ def load(path):
     except BadInput:
         raise
     except Exception as error:  # the library, zlib and struct each have their own
-        raise BadInput(f"{path} is no readable NIfTI file ({_first_line(error)}); restore the original file") from error
+        raise BadInput(f"{path} is no readable NIfTI file ({first_line(error)}); restore the original file") from error
     while pixels.ndim > 2 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     return _upright(pixels, image, path)
@@ -59,7 +59,3 @@ def _unit(image, path):
     if code not in UNITS:
         raise BadInput(f"{path} has pixels in an unknown unit ({code}); write its spacing in mm")
     return UNITS[code]
-
-
-def _first_line(error):
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -50,7 +50,7 @@ class Header:
 
 @contextmanager
 def quiet():
-    """pydicom keeps to itself, warnings and stack traces, what this package says in one sentence."""
+    """Silence the warnings and logged stack traces of pydicom: what matters of them is raised as a `BadInput`."""
     log = logging.getLogger("pydicom")
     level = log.level
     log.setLevel(_MUTE)

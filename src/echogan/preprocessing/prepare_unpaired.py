@@ -1,4 +1,4 @@
-"""One call from a name to a `FrameSet` of two domains, for an enhancer: the phantom, a folder of frames, or of pictures."""
+"""One call from a name to a `FrameSet` of two unpaired domains, for notebooks: the phantom, a folder of frames or of pictures."""
 
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,8 @@ from echogan.preprocessing.domains import prepare_domains
 from echogan.preprocessing.inspect import is_frames
 
 
-def prepare_pair(data="phantom", patients=240, seed=0, size=128, callback=None):
-    """The frames of `data` in two domains, A of low and B of good quality, made first where they are not there yet.
+def prepare_unpaired(data="phantom", patients=240, seed=0, size=128, callback=None):
+    """The frames of `data` in two domains without pairs, A of low and B of good quality, made first where they are not there yet.
 
     data: "phantom" (poor and excellent scans of different patients); a folder of frames with a column `domain`; or a folder
     with trainA, trainB, testA and testB.
