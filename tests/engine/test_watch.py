@@ -12,6 +12,12 @@ def test_best_is_chosen_by_a_rolling_median():
     assert not watch.improved(worse) and not watch.improved([*worse, 1])
 
 
+def test_a_bad_reading_that_leaves_the_median_as_it_was_is_not_the_best():
+    readings = [0.135, 0.127, 0.125, 0.206]
+    assert watch.smoothed(readings)[-1] == watch.smoothed(readings)[-2]  # a tie
+    assert watch.improved(readings[:-1]) and not watch.improved(readings)
+
+
 def test_an_early_stop_counts_from_the_best_smoothed_reading():
     kimg, readings = [0, 10, 20, 30, 40], [9, 5, 4, 6, 7]
     assert watch.smoothed(readings) == [9, 7, 5, 5, 6]  # best at 20

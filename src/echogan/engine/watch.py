@@ -13,10 +13,14 @@ def smoothed(readings):
 
 
 def improved(readings):
-    """Whether the last smoothed reading is the best so far; never where it is not a number."""
+    """Whether the last smoothed reading is the best so far; never where it is no number, or where the reading is worse than it.
+
+    A median does not see a single bad reading, but the weights are those of that moment.
+    """
     values = smoothed(readings)
     numbers = [value for value in values if np.isfinite(value)]
-    return bool(numbers) and values[-1] <= min(numbers) * (1 + 1e-5)  # they come back from the file with six digits
+    bound = values[-1] * (1 + 1e-5)  # readings come back from the file with six digits
+    return bool(numbers) and values[-1] <= min(numbers) * (1 + 1e-5) and readings[-1] <= bound
 
 
 def stalled(kimg, readings, patience):
