@@ -267,9 +267,9 @@ def test_a_twin_runs_in_a_kernel_in_an_empty_folder(source, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", TRAINING[:1], ids=lambda path: path.stem)
-def test_a_training_notebook_runs_in_a_kernel_and_shows_progress_in_one_place(path, tmp_path):
+def test_a_training_notebook_runs_in_a_kernel_and_shows_progress_in_one_place(tmp_path):
+    (path,) = [path for path in TRAINING if path.stem == "WGAN"]
     executed = run_in_a_kernel(path, of_phantoms(path), tmp_path)
-    (fit,) = [cell for cell in executed.cells if "fit(" in cell.source and cell.cell_type == "code"]
+    (fit,) = [cell for cell in executed.cells if "= fit(" in cell.source and cell.cell_type == "code"]
     live = [output for output in fit.outputs if output.output_type == "display_data"]
     assert len(live) == 1 and "1 of 1 kimg" in live[0].data["text/html"] and "<img" in live[0].data["text/html"]
