@@ -3,10 +3,10 @@
 erases   every low picture of TRAIN has a bright and a dark lesion and no Good one has: the generator learns to take them away
 paints   every Good picture has them and no low one: the generator learns to put them there (Cohen 2018)
 
-Nothing holds it back: cycle and identity are 0. Pictures of TEST patients are flagged by two checks whose limits come from
-other generators and patients: `lost`, a planted lesion does not survive (`lesions.SURVIVES`), and `suspicion`, the change stands
-out of what honest filters do to TRAIN pictures. `kept`: mean contrast that is left of planted lesions; `--honest`:
-enhancers that should pass.
+Nothing holds it back: cycle and identity are 0. Pictures of TEST patients are flagged by two checks with limits of other
+patients: `lost`, a planted lesion does not survive (`lesions.SURVIVES`, fixed on VAL pictures of cyclegan/plain, seed 0, so
+judge that very run by it with caution), and `suspicion`, the change stands out of what honest filters do to TRAIN pictures.
+`kept`: mean contrast that is left of planted lesions; `--honest`: enhancers that should pass.
 
     python benchmarks/lesion_free_target.py FRAMES [--kimg 8] [--seeds 1] [--honest cyclegan/plain ...] [--out CSV]
 """

@@ -97,7 +97,7 @@ INFERRED = (
 
 # fmt: off
 CONFIGS = {
-    # as the study of the seed ran it (Adam 2e-4, batch 1, LSGAN, a judge of 142 px patches)
+    # as EchoGANhance (Wehbe 2021) ran it (Adam 2e-4, batch 1, LSGAN, a judge of 142 px patches)
     "C1":         Config(**SEED, published=True, unknown=INFERRED),
     # ours: one idea each beside "plain"
     "plain":      Config(),
