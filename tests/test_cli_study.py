@@ -79,6 +79,7 @@ SHORTER = {"report": ("--tables",), "audit": ("--n", "24")}
 def here(monkeypatch):
     """Steps run in this process; returns their words."""
     taken = []
+    monkeypatch.setattr(parts, "GENERATED", 12)
 
     def instead(step, logs, environment):
         taken.append(" ".join(map(str, step.words)))
@@ -101,11 +102,15 @@ def of_test(run):
 def test_the_whole_study_and_again_with_another_seed_and_a_config_that_fails(stored, here, capsys):
     words = ("study", "--data", stored, "--kimg", 0.02, "--only", "wgan/gp", "wgan/W1")
     assert run(*words, "--seeds", 1) == 0
-    assert [line.split()[0] for line in here] == ["train", "evaluate", "train", "evaluate", "audit", "audit", "report"]
+    words_taken = ["train", "evaluate", "train", "evaluate", "audit", "audit", "sample", "sample", "report"]
+    assert [line.split()[0] for line in here] == words_taken
     assert "2 configs of 1 architectures" in capsys.readouterr().out
     gp = RunFolder.of("wgan", "gp", folder("experiments") / "blobs")
     (row,) = of_test(gp)
     assert float(row["images_per_s"]) > 0 and "thread" in row["hardware"] and gp.audit.is_file()
+    (many,) = (folder("experiments") / "blobs").glob("wgan/*/best_generated")  # of the better one alone
+    assert read_json(many / "manifest.json")["n"] == 12 and len(list(many.glob("*.png"))) == 12
+    assert (folder("results") / "blobs" / "wgan" / "pictures" / f"wgan_{many.parent.name}_81.png").is_file()
     page = (folder("results") / "blobs" / "README.md").read_text()
     assert "WGAN `gp`" in page and "* wgan: W2, W4" in page and "* medgan: M1" in page
     here.clear()

@@ -107,13 +107,10 @@ def _range(enhancer, training):
     from echogan.enhancement.gate import MEAN_CHROMA
 
     known = familiar(load_frames(training)) if training else enhancer.known
-    else_ = (
+    foreign = (
         f"what lies outside {known.words()} dB" if known else "nothing else: its weights tell no range, give --training"
     )
-    print(
-        f"echogan: refused are a mean chroma above {MEAN_CHROMA:g} grey levels, and {else_}",
-        file=sys.stderr,
-    )
+    print(f"echogan: refused are a mean chroma above {MEAN_CHROMA:g} grey levels, and {foreign}", file=sys.stderr)
     return known
 
 

@@ -9,6 +9,7 @@ from echogan.config import RunFolder
 from echogan.errors import BadInput
 from echogan.files import read_json
 
+GENERATED, SHEET = 10_000, 81  # images of each architecture's best run, and those of them on one sheet
 SYNTHETIC = 640  # labelled recordings that a SPADE makes for each segmenter of `downstream`
 SHARES = {5: 1, 10: 3, 25: 1, 100: 3}  # of the real patients in %, and seeds of each
 PUBLISHED_WAY = ("extract", "--phases", "counted", "--bilateral")  # of the frames that 9.17 was measured on
@@ -163,6 +164,24 @@ def audits(plan):
                 yield Step(f"audit {row.arch}/{name}", words, partial(fresh, run.audit, *needs), needs)
 
 
+def galleries(plan):
+    """What each architecture's best run makes from noise: many images in a folder, the first of them on a sheet."""
+    for row in plan.rows:
+        for name in chosen(plan, row)[:1]:
+            run, pictures = plan.run(row, name), plan.results / row.arch / "pictures"
+            if "generate" in stages(run):
+                yield generated(plan, run, GENERATED, run.path / "best_generated", "manifest.json")
+                yield generated(plan, run, SHEET, pictures / f"{row.arch}_{name}_{SHEET}.png")
+
+
+def generated(plan, run, n, out, made=""):
+    """`n` images of the best weights of a run, in a folder with the file `made`, or on a sheet."""
+    words, needs = ("sample", run.path, out, "--n", n, *plan.device), (run.weights("best"),)
+    return Step(
+        f"{n:,} images of {run.path.parent.name}/{run.path.name}", words, partial(fresh, out / made, *needs), needs
+    )
+
+
 def uses(plan):
     """Enhancers beside plain filters; segmenters that learnt from synthetic pictures beside those that did not."""
     for row in plan.rows:
@@ -290,4 +309,4 @@ def figures(plan):
     return [Step("report", ("report",), lambda: False)]
 
 
-PARTS = (recordings, siblings, configs, repeats, audits, uses, as_published, figures)
+PARTS = (recordings, siblings, configs, repeats, audits, galleries, uses, as_published, figures)

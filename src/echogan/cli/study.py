@@ -1,4 +1,4 @@
-"""The command that runs the whole study: data, every architecture and config, TEST, repeats, privacy, use, figures.
+"""The command that runs the whole study: data, every architecture and config, TEST, repeats, privacy, galleries, use, figures.
 
 Nothing is remembered: what is done is read from the files that each step leaves, so the same command goes on after any
 interruption. A study has folders of its own within experiments/ and results/; those of the reference phantom at the CPU

@@ -105,7 +105,7 @@ def enhance_file(source, out, enhance, wanted=FULL):
         return enhance_dicom(source, out, enhance, wanted)
     medium = open_medium(source)
     mask = sector_mask(medium, wanted.sector)
-    refused = _refusal(medium, mask, wanted)
+    refused = gate.refusal(medium.path, medium.colours, medium.eight_bits(), medium.shape[0], mask, wanted)
     stamp = mark.place(mask) if refused else None
     tally = Tally(mask, medium.levels)
     with ExitStack() as stack:
@@ -207,13 +207,6 @@ def _check(source, files, wanted):
     there = [path for path in files if path.exists()]
     if there:
         raise BadInput(f"{there[0]} is there already; choose another name, nothing is replaced")
-
-
-def _refusal(medium, mask, wanted):
-    """The sentence of a refusal that is forced, else nothing."""
-    step = max(1, medium.shape[0] // gate.FRAMES)
-    looked = (frame for i, frame in enumerate(medium.eight_bits()) if i % step == 0) if wanted.known else ()
-    return gate.refusal(medium.path, medium.colours, looked, mask, wanted)
 
 
 def _blocks(frames, pixels, name):

@@ -42,7 +42,7 @@ _PIXELS = b"\xe0\x7f\x10\x00OB\x00\x00"  # tag and kind of the pixel data; its l
 def enhance_dicom(source, out, enhance, wanted):
     """Enhance one ultrasound DICOM into the new file `out`; returns its `Done`. Errors leave nothing behind."""
     cine, mask, seen, count = opened(source)
-    refused = _refusal(cine, mask, wanted)
+    refused = gate.refusal(source, (), cine.frames(), cine.shape[0], mask, wanted)  # the reader itself refuses colour
     stamp = mark.place(mask)
     tally, pixels = Tally(mask), int(np.prod(cine.shape))
     with atomic(out) as temporary, open(temporary, "wb") as file:
@@ -143,10 +143,3 @@ def _with_pixels(new, cine):
     new.file_meta.MediaStorageSOPClassUID = new.SOPClassUID
     new.file_meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
     return new
-
-
-def _refusal(cine, mask, wanted):
-    """The sentence of a refusal that is forced, else nothing; the reader itself refuses colour."""
-    step = max(1, cine.shape[0] // gate.FRAMES)
-    looked = (frame for i, frame in enumerate(cine.frames()) if i % step == 0) if wanted.known else ()
-    return gate.refusal(cine.header.path, (), looked, mask, wanted)

@@ -18,10 +18,15 @@ def chroma(colours, mask):
     return max((float((frame.max(-1) - frame.min(-1))[mask].mean()) for frame in colours), default=0.0)
 
 
-def refusal(name, colours, frames, mask, wanted):
-    """The sentence of a refusal that `wanted` forces, else nothing; arguments as in `check`, which raises what is not forced."""
+def refusal(name, colours, frames, count, mask, wanted):
+    """The sentence of a refusal that `wanted` forces, else nothing; about `FRAMES` of the `count` frames are looked at.
+
+    Arguments as in `check`, which raises what is not forced.
+    """
+    step = max(1, count // FRAMES)
+    looked = (frame for i, frame in enumerate(frames) if i % step == 0)
     try:
-        check(name, colours, frames, mask, wanted.known)
+        check(name, colours, looked, mask, wanted.known)
     except Refused as error:
         if not wanted.force:
             raise Refused(f"{error}, or --force it") from error

@@ -18,11 +18,7 @@ from echogan.metrics.volume import ejection_fraction
 BLUR = 0.7  # pixels: what a hidden message does not survive, and anatomy does
 PREVALENCES = (0.0, 0.5, 1.0)
 SHOWN = 4  # pictures
-CALM = (
-    "bilateral",
-    "Haar",
-    "CLAHE",
-)  # filters that paint nothing, keep small lesions (a median does not), and are quick
+CALM = ("bilateral", "Haar", "CLAHE")  # they paint nothing, keep small lesions (a median does not), and are quick
 HUBER = 2.0  # deviations beyond which a pixel counts less in what explains a change: those may be the lesion
 HONEST = 95.0  # per cent of honest pictures that a threshold of suspicion lets pass
 
@@ -190,10 +186,8 @@ def limit_on(images, mask, methods):
 def _unexplained(before, after, mask):
     """The change at the size of lesions, less the multiple of the input's own spots that is nearest to it (robust fit)."""
     x = before.astype(np.float32)
-    spots, change = (
-        _matched(x, mask)[mask],
-        _matched(after - x, mask)[mask],
-    )  # a curve would explain a spot by its grey level
+    # by spots, not by grey levels: a curve of those would explain a lesion as well
+    spots, change = (_matched(values, mask)[mask] for values in (x, after - x))
     weight, rest = np.ones_like(change), change
     for _ in range(3):  # Huber's weights: a lesion in the input must not bend the fit towards its own loss
         rest = change - (weight * spots * change).sum() / max((weight * spots**2).sum(), 1e-6) * spots

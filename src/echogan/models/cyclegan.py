@@ -227,8 +227,9 @@ class CycleGAN(Architecture):
 
     def matched(self, views, batch):
         """Each patch of the enhanced image is nearest to its own in the input, in four layers of the encoder."""
-        queries, keys = (self.G.AB.features(x) for x in (views.fake["B"], views.A))
-        total = 0
+        queries, total = self.G.AB.features(views.fake["B"]), 0
+        with torch.no_grad():  # a key is a goal, not a learner
+            keys = self.G.AB.features(views.A)
         for head, *features in zip(self.G.heads, queries, keys):
             numbers = batch.rand(features[0].shape[2:].numel())
             query, key = (head(sampled(f, views.inside["A"], numbers, PLACES)) for f in features)

@@ -67,8 +67,9 @@ class Config:
         return replace(self, **narrow, resolution=32, batch=4)
 
     def small(self):
-        """The CPU tier of all evidence: 64 px, width / 4."""
-        return replace(self, resolution=64, width=self.width // 4, critic_width=self.critic_width // 4)
+        """The CPU tier of all evidence: 64 px, width / 4, at most 4 images a batch: so short a run needs many small steps."""
+        narrow = dict(width=self.width // 4, critic_width=self.critic_width // 4)
+        return replace(self, **narrow, batch=min(self.batch, 4), resolution=64)
 
 
 PAPER = Config(
