@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from echogan.metrics.estimate import half_sample_error, halves, influence_error, mean
+from echogan.metrics.estimate import half_sample_error, halves, influence_error, mean, share
 
 
 def test_the_error_of_a_mean_is_the_textbooks():
@@ -40,3 +40,18 @@ def test_the_error_from_halves_is_that_of_fresh_samples():
     ]
     assert np.mean(found) == pytest.approx(np.sqrt(1 / 60 + 1 / 90), rel=0.1)
     assert np.isnan(half_sample_error(difference, torch.ones(4), torch.ones(40)))
+
+
+@pytest.mark.parametrize("p", [0.005, 0.02, 0.5, 0.995])
+def test_the_interval_of_a_share_holds_the_truth_even_where_all_agree(p):
+    draws = torch.from_numpy(np.random.default_rng(0).random((1000, 100)) < p)
+    held = [abs(found.value - p) <= 1.96 * found.error for found in map(share, draws)]
+    assert np.mean(held) > 0.93
+
+
+def test_a_share_of_none_counts_groups_and_is_never_certain():
+    none = torch.zeros(40, dtype=torch.bool)
+    alone, of_four = share(none), share(none, np.repeat(np.arange(4), 10))
+    assert alone.value == 0 and alone.error == pytest.approx((2 / 44 * 42 / 44 / 44) ** 0.5)
+    assert of_four.error == pytest.approx((2 / 8 * 6 / 8 / 8) ** 0.5)
+    assert share(~none).error == pytest.approx(alone.error)

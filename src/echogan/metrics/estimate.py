@@ -30,6 +30,20 @@ def mean(values, groups=None):
     return Estimate(float(values.mean()), influence_error(values / len(values), groups))
 
 
+def share(hits, groups=None):
+    """The share of booleans (n,) as an `Estimate`.
+
+    Where all agree no spread is seen, which proves nothing: the error is then that of two more hits and two more misses
+    (Agresti and Coull 1998, section 2).
+    """
+    found = mean(hits, groups)
+    if 0 < found.value < 1:
+        return found
+    n = len(hits if groups is None else np.unique(groups)) + 4
+    p = (found.value * (n - 4) + 2) / n
+    return Estimate(found.value, (p * (1 - p) / n) ** 0.5)
+
+
 def halves(n, draws=100, seed=0, groups=None):
     """Random halves of n observations, float64 (draws, n) of 0 and 1; a group is drawn as a whole."""
     codes = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]

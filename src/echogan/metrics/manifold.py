@@ -3,7 +3,7 @@
 import torch
 
 from echogan.errors import BadInput
-from echogan.metrics.estimate import mean
+from echogan.metrics.estimate import mean, share
 from echogan.metrics.features import matched
 
 BLOCK = 1024  # rows of a distance matrix held at once
@@ -36,9 +36,12 @@ def manifold(fakes, reals, groups=None, precision_k=3, density_k=5):
         dense.append((d <= wide).sum(1).double() / density_k)
         recalled |= (d <= of_fake[rows, None]).any(0)
         nearest = torch.minimum(nearest, d.amin(0))
-    shares = {"precision": (torch.cat(precise), None), "recall": (recalled, groups)}
-    shares |= {"density": (torch.cat(dense), None), "coverage": (nearest <= wide, groups)}
-    return {name: mean(values, who) for name, (values, who) in shares.items()}
+    return {
+        "precision": share(torch.cat(precise)),
+        "recall": share(recalled, groups),
+        "density": mean(torch.cat(dense)),
+        "coverage": share(nearest <= wide, groups),
+    }
 
 
 def radii(x, ks):
