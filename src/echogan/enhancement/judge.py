@@ -269,7 +269,7 @@ def _texture(case, made, encoder, seen):
 
 
 def _lesions(case, method):
-    kept = survival(lambda images: method(images, case.sector), case.low, case.sector)
+    kept = survival(lambda images: method(images, case.sector), case.low, case.sector, places=1)  # a mean over pictures
     return _named({f"kept_{tone}": kept[tone] for tone in TONES}, case.patients)
 
 

@@ -9,7 +9,9 @@ RADIUS = 0.035  # of the side of the picture
 BRIGHT, DARK = 60.0, 0.55  # grey levels added; share of the grey level taken away
 FROM_BORDER = 2.0  # radii
 TONES = ("bright", "dark")
-SURVIVES = 0.7  # of a lesion's contrast: an honest enhancer keeps more of it in 99 of 100 pictures
+PLACES = 8  # in which lesions are planted, one at a time
+SURVIVES = 0.86  # of their contrast in one picture, and
+RECORDING = 0.89  # on average over one patient's: honest enhancers keep more of it in 95 of 100
 CHAMBERS, TISSUE = 50, 67  # per cent of the sector's places, by their grey level: the darker half, the brighter third
 
 
@@ -60,22 +62,28 @@ def contrast(with_lesion, without, lesion):
 
 
 def lost(kept):
-    """Pictures (N,) in which a lesion of any tone did not survive, by the shares of `survival`."""
+    """Pictures (N,) in which the lesions of any tone fade, by the shares of `survival`."""
     return np.any([share < SURVIVES for share in kept.values()], axis=0)
 
 
-def survival(enhance, images, mask, seed=0):
+def survival(enhance, images, mask, seed=0, places=PLACES):
     """Share of the contrast of planted lesions that `enhance` (images uint8 (N, H, W) -> the same) keeps: {tone: (N,)}.
 
-    1 = all of it, 0 = removed; above 1 it was made stronger. Of each image one lesion of each tone, far from the borders.
+    1 = all of it, 0 = removed; above 1 it was made stronger; NaN where none would be seen. Of each image `places` lesions of
+    each tone, one at a time and far from the borders: what one of them keeps is mostly the speckle it lies on.
     """
-    rng, shares = np.random.default_rng(seed), {}
-    plain = enhance(images)
+    rng, plain, shares = np.random.default_rng(seed), enhance(images), {}
     for tone in TONES:
-        lesions = [somewhere(mask, tone, rng, image) for image in images]
-        ill = np.stack([planted(image, lesion) for image, lesion in zip(images, lesions)])
-        better = enhance(ill)
-        kept = [contrast(b, p, x) for b, p, x in zip(better, plain, lesions)]
-        put = [contrast(b, p, x) for b, p, x in zip(ill, images, lesions)]
-        shares[tone] = np.array([k / p if abs(p) > 1 else np.nan for k, p in zip(kept, put)])
+        found = np.stack([_kept(enhance, images, plain, mask, tone, rng) for _ in range(places)])
+        seen = np.isfinite(found).sum(0)
+        shares[tone] = np.divide(np.nansum(found, 0), seen, out=np.full(len(images), np.nan), where=seen > 0)
     return shares
+
+
+def _kept(enhance, images, plain, mask, tone, rng):
+    """Share (N,) of the contrast of one lesion in each image that is left of it; `plain` = `enhance(images)`."""
+    lesions = [somewhere(mask, tone, rng, image) for image in images]
+    ill = np.stack([planted(image, lesion) for image, lesion in zip(images, lesions)])
+    put = np.array([contrast(*told) for told in zip(ill, images, lesions)])
+    kept = np.array([contrast(*told) for told in zip(enhance(ill), plain, lesions)])
+    return np.divide(kept, put, out=np.full(len(images), np.nan), where=np.abs(put) > 1)
