@@ -110,7 +110,7 @@ def test_the_whole_study_and_again_with_another_seed_and_a_config_that_fails(sto
     assert float(row["images_per_s"]) > 0 and "thread" in row["hardware"] and gp.audit.is_file()
     (many,) = (folder("experiments") / "blobs").glob("wgan/*/best_generated")  # of the better one alone
     assert read_json(many / "manifest.json")["n"] == 12 and len(list(many.glob("*.png"))) == 12
-    assert (folder("results") / "blobs" / "wgan" / "pictures" / f"wgan_{many.parent.name}_81.png").is_file()
+    assert (many.parent / "generated_samples" / "best_81.png").is_file()
     page = (folder("results") / "blobs" / "README.md").read_text()
     assert "WGAN `gp`" in page and "* wgan: W2, W4" in page and "* medgan: M1" in page
     here.clear()

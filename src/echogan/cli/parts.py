@@ -168,10 +168,10 @@ def galleries(plan):
     """What each architecture's best run makes from noise: many images in a folder, the first of them on a sheet."""
     for row in plan.rows:
         for name in chosen(plan, row)[:1]:
-            run, pictures = plan.run(row, name), plan.results / row.arch / "pictures"
+            run = plan.run(row, name)
             if "generate" in stages(run):
                 yield generated(plan, run, GENERATED, run.path / "best_generated", "manifest.json")
-                yield generated(plan, run, SHEET, pictures / f"{row.arch}_{name}_{SHEET}.png")
+                yield generated(plan, run, SHEET, run.samples / f"best_{SHEET}.png")
 
 
 def generated(plan, run, n, out, made=""):
