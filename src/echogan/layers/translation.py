@@ -2,8 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import cat, nn
 
+from echogan.errors import BadInput
 from echogan.layers.dcgan import dcgan_init
 
 STRIDE = 4  # pixels that a feature of the inner blocks covers: sizes are padded to a multiple of it
@@ -63,6 +64,22 @@ class Pair(nn.Module):
         widths = [width, 2 * width, 4 * width, 4 * width] if headed else []
         heads = (nn.Sequential(nn.Linear(n, 32), nn.ReLU(), nn.Linear(32, 32)) for n in widths)
         self.heads = nn.ModuleList(heads)
+
+
+def together(generator, *inputs):
+    """What a generator makes of several batches of images, each with its sectors."""
+    images, sectors = zip(*inputs)
+    return generator(cat(images), cat(sectors)).chunk(len(inputs))
+
+
+def check_images(x):
+    """A `BadInput` where x is no batch of grey images."""
+    if x.ndim != 4 or x.shape[1] != 1:
+        raise BadInput(f"an enhancer wants images (B, 1, H, W) of one grey channel, got {tuple(x.shape)}")
+    if min(x.shape[2:]) < 8:
+        raise BadInput(f"images of {x.shape[3]} x {x.shape[2]} pixels are too small; an enhancer wants at least 8")
+    if not bool(x.isfinite().all()):
+        raise BadInput("the images hold values that are not numbers; remove those frames, or mend them, first")
 
 
 class Block(nn.Module):

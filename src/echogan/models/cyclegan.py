@@ -22,7 +22,7 @@ from echogan.contract import Architecture, Average, Optim, Phase, Rows
 from echogan.errors import BadInput, nearest
 from echogan.layers.hull import sector_of
 from echogan.layers.judges import PatchJudge, UNetJudge, cutmix, sampled
-from echogan.layers.translation import Pair, Pool
+from echogan.layers.translation import Pair, Pool, check_images, together
 from echogan.losses import (
     absolute,
     contrastive,
@@ -148,6 +148,10 @@ class Views:
     back: dict  # there and back again
     same: dict  # of images that are of that domain already, as far as they are wanted
 
+    def source(self, n):
+        """The images that `fake[n]` were made of, and their sectors."""
+        return getattr(self, _other(n)), self.inside[_other(n)]
+
 
 class CycleGAN(Architecture):
     """Generators `G`, judges `D`; `pool` remembers what was generated."""
@@ -187,12 +191,12 @@ class CycleGAN(Architecture):
         low, good = (a, inside["A"]), (b, inside["B"])
         idle = [bool(self.config.identity)]  # whether images of the goal's own domain go through as well
         fake, back, same = {}, {}, {}
-        fake["B"], *same["B"] = _through(self.G.AB, low, *compress([good], idle))
+        fake["B"], *same["B"] = together(self.G.AB, low, *compress([good], idle))
         if self.G.BA is not None:
-            fake["A"], back["A"], *same["A"] = _through(
+            fake["A"], back["A"], *same["A"] = together(
                 self.G.BA, good, (fake["B"], inside["A"]), *compress([low], idle)
             )
-            (back["B"],) = _through(self.G.AB, (fake["A"], inside["B"]))
+            (back["B"],) = together(self.G.AB, (fake["A"], inside["B"]))
         return Views(a, b, inside, fake, back, same)
 
     def translate_both(self, batch):
@@ -219,7 +223,7 @@ class CycleGAN(Architecture):
 
     def structured(self, views, batch):
         """Edges and texture stay where they are, in both directions."""
-        return sum(dissimilarity(views.fake[n], *_source(views, n)) for n in self.goals)
+        return sum(dissimilarity(views.fake[n], *views.source(n)) for n in self.goals)
 
     def lit(self, views, batch):
         """No shadow or blob is added or taken where the input is enhanced."""
@@ -242,7 +246,7 @@ class CycleGAN(Architecture):
             disagreement(segment(views.fake[n]), segment(x), inside)
             for segment in self.guests
             for n in self.goals
-            for x, inside in (_source(views, n),)
+            for x, inside in (views.source(n),)
         ]
         return sum(parts, views.A.new_zeros(()))
 
@@ -295,7 +299,7 @@ class CycleGAN(Architecture):
 
     def enhanced(self, x, sector=None, strength=1.0):
         """x inside [-1, 1] where it changes, and bit for bit as it was elsewhere."""
-        _check(x)
+        check_images(x)
         inside = self.sector(x) if sector is None else sector
         made = self.G.AB(x, inside, strength).clamp(-1, 1)
         return torch.where(inside, made, x)
@@ -331,33 +335,12 @@ TERMS = {  # weight in the config -> its loss
 }
 
 
-def _check(x):
-    """A `BadInput` where x is no batch of grey images."""
-    if x.ndim != 4 or x.shape[1] != 1:
-        raise BadInput(f"an enhancer wants images (B, 1, H, W) of one grey channel, got {tuple(x.shape)}")
-    if min(x.shape[2:]) < 8:
-        raise BadInput(f"images of {x.shape[3]} x {x.shape[2]} pixels are too small; an enhancer wants at least 8")
-    if not bool(x.isfinite().all()):
-        raise BadInput("the images hold values that are not numbers; remove those frames, or mend them, first")
-
-
 def _other(n):
     return "A" if n == "B" else "B"
 
 
 def _low(batch):
     return batch["A"] if "A" in batch else batch["image"]
-
-
-def _through(generator, *inputs):
-    """What a generator makes of several batches of images, each with its sectors."""
-    images, sectors = zip(*inputs)
-    return generator(cat(images), cat(sectors)).chunk(len(inputs))
-
-
-def _source(views, n):
-    """The images that `views.fake[n]` were made of, and their sectors."""
-    return getattr(views, _other(n)), views.inside[_other(n)]
 
 
 build = CycleGAN
