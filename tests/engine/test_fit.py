@@ -163,6 +163,24 @@ def test_other_data_are_refused(frames, tmp_path, again):
         train(frames, tmp_path)
 
 
+def test_the_record_of_a_run_without_its_weights_is_made_again_but_not_replaced(frames, tmp_path, again, whole):
+    """As in a checkout of this project, which holds the tables of its own runs."""
+    shutil.rmtree(again.checkpoints)
+    before = again.losses.read_bytes(), again.config.read_bytes()
+    with pytest.raises(
+        BadInput, match=r"record of another run .*seed: 5 -> 6.* under another name, or set ECHOGAN_EXPERIMENTS"
+    ):
+        train(frames, tmp_path, replace(SETTINGS, seed=6))
+    assert (again.losses.read_bytes(), again.config.read_bytes()) == before
+    assert left_behind(train(frames, tmp_path)) == left_behind(whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_may_begin_otherwise(frames, tmp_path, again):
+    again.last.unlink()
+    train(frames, tmp_path, replace(SETTINGS, seed=6))
+    assert json.loads(again.config.read_text())["settings"]["seed"] == 6
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run_with_its_name(frames, tmp_path):
     with pytest.raises(BadInput, match=r"loss '\w+' is (nan|inf|-inf)"):
         train(frames, tmp_path, config=replace(CONFIG, lr=1e9))

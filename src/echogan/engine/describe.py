@@ -64,13 +64,25 @@ def familiar(frames):
     return learn_range(low.images, ECHONET.resized(low.size).mask())
 
 
+def keep_record(old, new, folder):
+    """A `BadInput` where a run would replace the record of one that was made otherwise."""
+    if changes := made_otherwise(old, new):
+        raise BadInput(
+            f"{folder} is the record of another run ({'; '.join(changes)}), whose weights are not here; train under another "
+            "name, or set ECHOGAN_EXPERIMENTS to a folder of your own"
+        )
+
+
+def made_otherwise(old, new):
+    """What makes other numbers in two descriptions, as words."""
+    settings = {**new["settings"], **{k: v for k, v in old["settings"].items() if k in new["settings"]}}
+    changes = differences(old["config"], new["config"]) + differences(settings, new["settings"], MAY_CHANGE)
+    return changes + differences(old["data"], new["data"], ("kind",))
+
+
 def adopt(old, new, folder) -> dict:
     """`new`, taking over what the old run at `folder` fixed; a `BadInput` names what makes other numbers."""
-    settings = {**new["settings"], **{k: v for k, v in old["settings"].items() if k in new["settings"]}}
-    changes = differences(old["config"], new["config"])
-    changes += differences(settings, new["settings"], MAY_CHANGE)
-    changes += differences(old["data"], new["data"], ("kind",))
-    if changes:
+    if changes := made_otherwise(old, new):
         raise BadInput(
             f"{folder} was made otherwise ({'; '.join(changes)}); continue it as it was, or under another name"
         )

@@ -14,7 +14,7 @@ from echogan import encoders, models
 from echogan.config import RunFolder, Settings
 from echogan.data.images import read_png, write_png
 from echogan.engine import checkpoint, watch
-from echogan.engine.describe import adopt, describe, resolved
+from echogan.engine.describe import adopt, describe, keep_record, resolved
 from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
@@ -231,6 +231,8 @@ class Run:
 
     def take_up(self):
         """Describe a new run on disk, or restore an old one that was made in the same way."""
+        if recorded(self.folder):
+            keep_record(self.folder.read(), self.description, self.folder.path)
         if self.folder.last.is_file():  # before there is one nothing was learnt that another setting could spoil
             self.description = adopt(self.folder.read(), self.description, self.folder.path)
             self.settings = replace(self.settings, row_kimg=self.description["settings"]["row_kimg"])
@@ -256,6 +258,12 @@ class Run:
         self.gallery = self.gallery_of(
             self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder
         )
+
+
+def recorded(folder):
+    """Whether a `RunFolder` tells of a run none of whose weights are here, as in a checkout of this project."""
+    rows = folder.losses.read_text(encoding="utf-8").count("\n") - 1 if folder.losses.is_file() else 0
+    return folder.config.is_file() and rows > 0 and not any(folder.checkpoints.glob("*.safetensors"))
 
 
 def is_moment(images, row):
