@@ -19,10 +19,11 @@ from echogan.data.dicom import open_dicom
 from echogan.data.phantom.study import write_echonet
 from echogan.data.video import read_video
 from echogan.engine.launch import hardware, pick_device
-from echogan.enhancement.clips import Wanted, enhance_array, enhance_file, pictures_of
+from echogan.enhancement.clips import enhance_file, pictures_of
 from echogan.enhancement.judge import method_of
 from echogan.enhancement.run import load_enhancer
 from echogan.enhancement.steady import flicker
+from echogan.enhancement.stream import Wanted, enhance_array
 from echogan.enhancement.trust import prevalence_shift
 from echogan.files import write_text
 from echogan.sector import ECHONET

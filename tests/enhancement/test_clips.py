@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from echogan.data.video import open_video, read_video
-from echogan.enhancement.clips import Wanted, enhance_array, enhance_file, enhance_path, enhanced, sector_mask
+from echogan.enhancement.clips import enhance_file, enhance_path, sector_mask
 from echogan.enhancement.media import open_medium
 from echogan.enhancement.steady import flicker
+from echogan.enhancement.stream import Wanted, enhance_array, enhanced
 from echogan.errors import BadInput
 from echogan.sector import ECHONET
 from tests.data.studies import beating, write_avi

@@ -10,7 +10,8 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import JPEGLSLossless
 
 from echogan.data.dicom import open_dicom
-from echogan.enhancement.clips import Wanted, enhance_array, enhance_file, enhance_path
+from echogan.enhancement.clips import enhance_file, enhance_path
+from echogan.enhancement.stream import Wanted, enhance_array
 from echogan.errors import BadInput
 from echogan.preprocessing.deidentify import extremes, inside, sector_of
 from tests.data import dicoms

@@ -57,8 +57,9 @@ def enhance(
     """
     from echogan.cli.trust import report_beside, wished
     from echogan.engine.launch import pick_device
-    from echogan.enhancement.clips import Wanted, enhance_path
+    from echogan.enhancement.clips import enhance_path
     from echogan.enhancement.run import load_enhancer
+    from echogan.enhancement.stream import Wanted
 
     where = pick_device(device)
     enhancer, wish = load_enhancer(run, kimg, where), wished(report == "full", segmenter, where)

@@ -55,8 +55,8 @@ def trust(
         device: where to compute.
     """
     from echogan.engine.launch import pick_device
-    from echogan.enhancement.clips import Wanted
     from echogan.enhancement.run import load_enhancer
+    from echogan.enhancement.stream import Wanted
 
     out, where = _place(run, out), pick_device(device)
     enhancer = load_enhancer(run, device=where)

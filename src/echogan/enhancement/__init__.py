@@ -1,6 +1,7 @@
 """Better pictures from poor ones, and how far to trust them. Research use only, never for diagnosis.
 
 run.py        a trained run as `enhance`: images (T, 1, H, W) in [-1, 1] and a strength -> the same
+stream.py     frames in, enhanced frames out, a block at a time
 clips.py      a recording in, a recording of the same kind out; folders of them
 media.py      the kinds of recordings: PNG of 8 or 16 bits, AVI, MP4
 dicom.py      DICOM in, a derived DICOM out

@@ -16,7 +16,7 @@ from echogan.data.clip import Clip
 from echogan.data.dicom import open_dicom
 from echogan.data.dicom.header import kind_of, quiet
 from echogan.enhancement import gate, mark
-from echogan.enhancement.clips import Done, Tally, enhanced
+from echogan.enhancement.stream import Done, Tally, enhanced
 from echogan.errors import BadInput
 from echogan.files import atomic
 from echogan.preprocessing.deidentify import extremes, find_marks, inside, sector_of

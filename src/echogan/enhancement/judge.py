@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from echogan.enhancement import measures
-from echogan.enhancement.clips import FULL, enhance_array
 from echogan.enhancement.lesions import TONES, survival
 from echogan.enhancement.steady import flicker
+from echogan.enhancement.stream import FULL, enhance_array
 from echogan.errors import BadInput
 from echogan.metrics.estimate import Estimate, half_sample_error, mean
 from echogan.metrics.frechet import frechet
