@@ -59,6 +59,7 @@ def test_who_only_reconstructs_wins_no_comparison_with_who_generates(experiments
     names, values, *_ = heatmap.table([both, only])
     assert np.isnan(values[1, names.index("SWD")]) and np.isfinite(values[:, names.index("SSIM")]).all()
     assert "of images made of images" in lines.meaning(only.curve("SWD"))
+    assert "made of" not in lines.meaning(only.curve("SWD"), both.curve("SWD"))
 
 
 def test_what_ends_with_its_stage_has_not_diverged(experiments):

@@ -82,7 +82,7 @@ def pareto(runs):
     ax.margins(0.12)
     _names(ax, points, where, METRICS[lead].better)
     ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
-    ax.set_title(lines.meaning(points[0][1]), fontweight="normal", fontsize=6)
+    ax.set_title(lines.meaning(*(curve for _, curve, _ in points)), fontweight="normal", fontsize=6)
     return fig
 
 
@@ -109,7 +109,7 @@ def published_and_ours(runs):
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(METRICS[lead].axis)
-    ax.set_title(lines.meaning(curves[0]), fontweight="normal", fontsize=6)
+    ax.set_title(lines.meaning(*curves), fontweight="normal", fontsize=6)
     return fig
 
 

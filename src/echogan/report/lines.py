@@ -32,9 +32,13 @@ def heading(runs, what):
     return f"{who}: {what}"
 
 
-def meaning(curve):
-    """Subtitle of a figure that shows one metric: its full name and which way is better, on two lines where it is long."""
-    made = "of images made of images · " * (curve.stage == STAGES[1] and curve.metric.of != "pairs")
+def meaning(curve, *others):
+    """Subtitle of a figure that shows one metric: its full name and which way is better, on two lines where it is long.
+
+    That images were made of images it says where that holds for all its curves.
+    """
+    translated = {c.stage for c in (curve, *others)} == {STAGES[1]}
+    made = "of images made of images · " * (translated and curve.metric.of != "pairs")
     parts = (curve.metric.full, made + SENSE[curve.goal])
     return ("\n" if made or sum(map(len, parts)) > SUBTITLE else " · ").join(parts)
 
