@@ -28,6 +28,17 @@ def test_values_are_those_of_the_file_to_the_last_digit(run_folder):
         np.testing.assert_array_equal(run.curve(name).value, raw[name])
 
 
+def test_readings_from_before_tables_told_the_stage_stay_in_the_curve(run_folder):
+    """As in a run that an older version began."""
+    table = pd.read_csv(metrics_csv(run_folder))
+    whole = len(read_run(run_folder).curve("SWD").value)
+    late = np.arange(len(table)) >= len(table) // 2
+    table.assign(stage=np.where(late, "generate", None)).to_csv(metrics_csv(run_folder), index=False)
+    assert len(read_run(run_folder).curve("SWD").value) == whole
+    table.assign(stage=np.where(late, "generate", "translate")).to_csv(metrics_csv(run_folder), index=False)
+    assert len(read_run(run_folder).curve("SWD").value) == late.sum()
+
+
 def test_the_untrained_network_is_never_the_best(run_folder):
     table = pd.read_csv(metrics_csv(run_folder))
     table.loc[table["kimg"] == 0, ["FID", "SWD"]] = 0.0

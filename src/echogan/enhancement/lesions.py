@@ -10,7 +10,7 @@ BRIGHT, DARK = 60.0, 0.55  # grey levels added; share of the grey level taken aw
 FROM_BORDER = 2.0  # radii
 TONES = ("bright", "dark")
 PLACES = 8  # in which lesions are planted, one at a time
-SURVIVES = 0.86  # of their contrast in one picture, and
+SURVIVES = 0.86  # of their contrast in one picture, and (benchmarks/lesion_free_target.py, 64 px)
 RECORDING = 0.89  # on average over one patient's: honest enhancers keep more of it in 95 of 100
 CHAMBERS, TISSUE = 50, 67  # per cent of the sector's places, by their grey level: the darker half, the brighter third
 

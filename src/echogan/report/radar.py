@@ -28,7 +28,8 @@ def figure(runs, title=None, names=None, lead=None):
     rows = -(-len(shown) // 2)
     curves = [curve for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
     title = title or lines.heading(runs, f"metrics at the best {lead}")
-    fig = style.new(0.55 + 0.86 * rows, title, _words(runs, curves, lead, len(shown)))
+    height = 0.55 + 0.86 * rows + 0.3 * (rows == 1)  # one row shares its height with title and caption alone
+    fig = style.new(height, title, _words(runs, curves, lead, len(shown)))
     grid = fig.subplots(rows, 2, squeeze=False)
     for ax, row, look in zip(grid.flat, shown, style.looks(len(shown))):
         _panel(ax, row, shown, spokes, look, names)

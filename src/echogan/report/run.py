@@ -125,8 +125,13 @@ class Run:
 
     @property
     def readings(self):
-        """The rows of metrics.csv but those that report: of TEST, and of all frames at once as others measure FID."""
-        return self.metrics[~self.metrics["split"].isin(REPORTS)] if "split" in self.metrics else self.metrics
+        """The rows of metrics.csv but those that report: of TEST, and of all frames at once as others measure FID.
+
+        Rows from before tables told the stage are of the one that the later rows of their run tell, if it is one.
+        """
+        rows = self.metrics[~self.metrics["split"].isin(REPORTS)] if "split" in self.metrics else self.metrics
+        told = set(rows.get("stage", ())) - {""}
+        return rows.assign(stage=told.pop()) if len(told) == 1 else rows
 
     def stage_at(self, kimg):
         """What the reading nearest to `kimg` looked at: one of `STAGES`, "" where the table does not say."""
