@@ -20,7 +20,7 @@ from tests.enhancement.stand_ins import gain
 
 BOX = region(0, 18, 319, 239)
 TAGS = {
-    "PatientName": "DOE^JANE", "PatientID": "4711", "StudyDate": "20210203", "InstitutionName": "St Elsewhere",
+    "PatientName": "DOE^JANE", "PatientID": "MRN-4711", "StudyDate": "20210203", "InstitutionName": "St Elsewhere",
     "OperatorsName": "SMITH", "FrameTime": 20.0, "FrameIncrementPointer": 0x00181063, "StudyInstanceUID": "1.2.3.4",
     "SeriesInstanceUID": "1.2.3.4.5",
 }  # fmt: skip
@@ -53,7 +53,7 @@ def test_the_derived_object_is_new_described_and_nameless(source, tmp_path):
     assert "cyclegan/test, weights abc, strength 1" in new.DerivationDescription
     assert (new.FrameTime, new.NumberOfFrames, new.Rows, new.Columns) == (20, 5, 240, 320)
     text = done.path.read_bytes()
-    assert not any(word in text for word in (b"DOE", b"4711", b"Elsewhere", b"SMITH", b"20210203", b"1.2.3.4"))
+    assert not any(word in text for word in (b"DOE", b"MRN-4711", b"Elsewhere", b"SMITH", b"20210203", b"1.2.3.4"))
 
 
 def test_inside_is_enhanced_and_outside_is_black_but_for_the_mark(source, tmp_path):
@@ -77,7 +77,7 @@ def test_keep_surround_changes_nothing_outside_but_the_mark_and_warns_of_text(so
 def test_the_patient_is_kept_when_asked_and_the_source_is_named(source, tmp_path):
     enhance_file(source, tmp_path / "out.dcm", gain, Wanted(keep_patient=True))
     old, new = pydicom.dcmread(source), pydicom.dcmread(tmp_path / "out.dcm")
-    assert (new.PatientName, new.PatientID, new.StudyInstanceUID) == ("DOE^JANE", "4711", "1.2.3.4")
+    assert (new.PatientName, new.PatientID, new.StudyInstanceUID) == ("DOE^JANE", "MRN-4711", "1.2.3.4")
     assert new.SourceImageSequence[0].ReferencedSOPInstanceUID == old.SOPInstanceUID != new.SOPInstanceUID
     assert "OperatorsName" not in new and "PatientIdentityRemoved" not in new
 

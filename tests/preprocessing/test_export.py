@@ -23,7 +23,7 @@ from tests.data.dicoms import FAN, annotated, region, scan, write
 from tests.data.fuzz import PeakMemory, answers, damages, few, many
 from tests.data.studies import beating, write_avi, write_study
 
-SECRETS = ("DOE", "JANE", "ROE", "4711", "4712", "ROYAL", "20210203", "1956")
+SECRETS = ("DOE", "JANE", "ROE", "MRN-4711", "MRN-4712", "ROYAL", "20210203", "19560302")
 TAGS = {"PatientName": "DOE^JANE", "InstitutionName": "ROYAL", "StudyDate": "20210203", "PatientBirthDate": "19560302"}
 
 
@@ -31,7 +31,7 @@ def ybr(grey):
     return np.stack([grey, np.full_like(grey, 128), np.full_like(grey, 128)], -1)
 
 
-def visit(path, frames, patient="4711", **tags):
+def visit(path, frames, patient="MRN-4711", **tags):
     tags = {"FrameTime": 20.0, "PatientID": patient, "StudyInstanceUID": "1.2.3", **TAGS, **tags}
     path.parent.mkdir(parents=True, exist_ok=True)
     return write(path, frames, {**region(0, 0, 319, 239), "PhysicalDeltaY": 0.02}, **tags)
@@ -43,8 +43,8 @@ def clinic(tmp_path_factory):
     root = tmp_path_factory.mktemp("clinic")
     visit(root / "DOE_JANE_1.dcm", ybr(annotated(scan(20))), photometric="YBR_FULL_422", syntax="JPEG")
     visit(root / "DOE_JANE_2.dcm", annotated(scan(24, seed=1)), syntax="RLE")
-    visit(root / "ROE.dcm", scan(20, seed=2), patient="4712", CineRate=30)
-    visit(root / "still.dcm", annotated(scan(1, seed=3)), patient="4713")
+    visit(root / "ROE.dcm", scan(20, seed=2), patient="MRN-4712", CineRate=30)
+    visit(root / "still.dcm", annotated(scan(1, seed=3)), patient="MRN-4713")
     write_avi(root / "JANE_4711.avi", beating(20, seed=4), fps=40)
     return root
 
@@ -197,7 +197,7 @@ def test_a_zip_exports_like_its_folder(clinic, tmp_path):
 
 def test_a_recording_without_a_sector_is_skipped_by_name_but_not_in_the_folder(clinic, tmp_path):
     shutil.copytree(clinic, tmp_path / "in")
-    visit(tmp_path / "in" / "DOE_X.dcm", np.full((5, 240, 320), 90, np.uint8), patient="4712")
+    visit(tmp_path / "in" / "DOE_X.dcm", np.full((5, 240, 320), 90, np.uint8), patient="MRN-4712")
     (tmp_path / "in" / "DOE_Y.dcm").write_bytes((clinic / "ROE.dcm").read_bytes()[:90_000])
     done = export(tmp_path / "in", tmp_path / "out", workers=1)
     assert sorted(name for name, _ in done.skipped) == ["DOE_X", "DOE_Y"] and done.recordings == 5
