@@ -82,6 +82,9 @@ def _study(gamma, target=0.6, augment="bgc", lr=0.002, batch=32, unknown="learni
     )
 
 
+# Pairs of images with both gradient penalties, often, and none of StyleGAN2's own regularisers (Huang 2024).
+R3 = dict(path=0.0, mixing=0.0, loss="relativistic", r1_every=4)
+
 # fmt: off
 CONFIGS = {
     # as the original study ran them: gamma, target of r_t, pipeline, learning rate, batch
@@ -97,14 +100,13 @@ CONFIGS = {
     "gamma01":    Config(0.1),
     "gamma1":     Config(1.0),
     "gamma2":     Config(2.0),
-    "noaug":      Config(0.1, "none"),
-    "bgc":        Config(0.1, "bgc"),
+    "noaug":      Config(1.0, "none"),
+    "bgc":        Config(1.0, "bgc"),
     "plain":      Config(1.0, "none", path=0.0, mixing=0.0),
-    "r3":         Config(1.0, "none", path=0.0, mixing=0.0, loss="relativistic", r1_every=4),
-    "compact":    Config(1.0, "none", path=0.0, mixing=0.0, loss="relativistic", r1_every=4, base=8192, widest=256,
-                         latent=256),
-    "phase":      Config(0.1, condition="phase"),
-    "phase_ef":   Config(0.1, condition="phase+ef"),
+    "r3":         Config(1.0, "none", **R3),
+    "compact":    Config(1.0, "none", **R3, base=8192, widest=256, latent=256),
+    "phase":      Config(1.0, "none", **R3, condition="phase"),
+    "phase_ef":   Config(1.0, "none", **R3, condition="phase+ef"),
     "demo":       Config(0.25, "none", base=1024, batch=16, path=0.0, mixing=0.0, ema_kimg=1.0,
                          widest=64, latent=64, resolution=64),
 }
@@ -132,7 +134,7 @@ class StyleGAN2ADA(Architecture):
         self.config = c = _checked(config)
         shape = dict(resolution=c.resolution, base=c.base, widest=c.widest, mapping=c.mapping, reduced=c.reduced)
         self.G = Generator(**shape, latent=c.latent, classes=c.classes)
-        bias = None if c.loss == "relativistic" and not c.classes else 0.0
+        bias = None if c.loss == "relativistic" else 0.0
         self.D = Discriminator(**shape, classes=c.classes, group=c.group, bias=bias)
         self.augment = Augment(c.resolution, PIPELINES.get(c.augment, SECTOR))
         self.register_buffer("length", torch.zeros(2))  # running mean of the path lengths, and of how many
