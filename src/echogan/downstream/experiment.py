@@ -23,6 +23,7 @@ from echogan.errors import BadInput, nearest
 from echogan.files import write_text
 
 CSV = "downstream.csv"
+DECIMALS = 5  # of its numbers: far below a pixel's worth, and half the file
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
         images_synthetic=len(synthetic.split("TRAIN")) if synthetic else 0,
         hardware=hardware(pick_device(plan.device)),
     )
-    return rows[["share", "seed", "arm", *rows.columns.drop(["share", "seed", "arm"])]]
+    rows = rows[["share", "seed", "arm", *rows.columns.drop(["share", "seed", "arm"])]]
+    return rows.round(DECIMALS)
 
 
 def judged(segmenter, test, ef=True):

@@ -165,8 +165,7 @@ def _copies(run):
 
 def _price(chosen, runs):
     for run in chosen:
-        row, memory = latest(run) or latest(run, STAGES[1]) or {}, run.metrics.get("peak_MB")
-        speed = f"{written(row['images_per_s'])} on {row['hardware']}" if "images_per_s" in row else "–"
+        memory = run.metrics.get("peak_MB")
         parameters = sum(run.config.get("parameters", {}).values())
         yield {
             "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
@@ -175,10 +174,16 @@ def _price(chosen, runs):
             "kimg": written(run.losses["kimg"].max()),
             "training": f"{run.losses['seconds'].max() / 60:.0f} min" if "seconds" in run.losses else "–",
             "on": run.hardware,
-            "images/s": speed,
+            "images/s": _speed(run),
             "peak memory": "–" if memory is None or memory.isna().all() else f"{memory.max():,.0f} MB",
             "TEST KID of every seed": _seeds(run, runs),
         }
+
+
+def _speed(run):
+    """Images a second of the last reading that timed them, of whichever split."""
+    timed = run.metrics.reindex(columns=["images_per_s", "hardware"]).dropna()
+    return "–" if timed.empty else "{} on {}".format(written(timed["images_per_s"].iloc[-1]), timed["hardware"].iloc[-1])
 
 
 def _seeds(run, runs):
