@@ -10,8 +10,9 @@ from echogan.config import Settings
 from echogan.data.frames import COLUMNS, FrameSet, save_index
 from echogan.data.images import write_png
 from echogan.enhancement.baselines import METHODS
-from echogan.enhancement.judge import GOAL, Case, case_of, method_of, printed, rate, rows_of, winners
+from echogan.enhancement.judge import Case, case_of, method_of, rate
 from echogan.enhancement.supervised import Config, load_supervised, train_supervised
+from echogan.enhancement.table import GOAL, MEASURES, legend, named_in, printed, rows_of, winners
 from echogan.errors import BadInput
 from echogan.sector import ECHONET
 from tests.data.studies import ED, ES, beating, ventricle
@@ -81,6 +82,7 @@ def test_identity_changes_nothing(table):
     row = table["identity"]
     assert row["KS_A"].value == row["KS_B"].value == 0 and row["jitter"].value == row["shake"].value == 1
     assert row["kept_bright"].value == row["kept_dark"].value == 1
+    assert {winners(table)[name] for name in ("KS_A", "Dice_gain", "kept_dark")}.isdisjoint({"identity"})  # no merit
     assert table["median"]["kept_bright"].value < 1 < table["median"]["gCNR"].value / row["gCNR"].value
 
 
@@ -98,6 +100,7 @@ def test_the_table_prints_what_wins_in_bold(table):
     lines = text.split("\n")
     assert lines[0] == "| | identity | median | gain | oracle | truth |" and len(lines) == 4
     assert all(line.count("**") == 2 for line in lines[2:]) and "±" in lines[2]
+    assert set(named_in(table)) <= MEASURES.keys() and "gCNR: 1 - overlap" in legend(table)
     rows = pd.DataFrame(rows_of(table))
     assert list(rows["method"]) == list(table) and {"PSNR", "PSNR_error"} <= set(rows)
 

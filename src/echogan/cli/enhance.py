@@ -147,6 +147,7 @@ def rate(
     from echogan.data.frames import load_frames
     from echogan.engine.feed import at_size
     from echogan.enhancement import judge
+    from echogan.enhancement.table import legend, printed, rows_of
     from echogan.files import write_text
 
     loaded, where = load_frames(frames), _device(device)
@@ -160,11 +161,11 @@ def rate(
     network, masks = _encoder(encoder, where), _masks(segmenter, where, data.labels)
     with Bar("rate", "method") as tell:
         table = judge.rate(case, chosen, masks, network, tell)
-    told = f"{judge.printed(table)}\n\n{_said(case, data, split, network, where)}"
+    told = f"{printed(table)}\n\n{legend(table)}\n\n{_said(case, data, split, network, where)}"
     if out:
         import pandas as pd
 
-        write_text(out, pd.DataFrame(judge.rows_of(table)).to_csv(index=False, lineterminator="\n"))
+        write_text(out, pd.DataFrame(rows_of(table)).to_csv(index=False, lineterminator="\n"))
         write_text(out.with_suffix(".md"), f"{told}\n")
     print(told)
 

@@ -15,6 +15,7 @@ from echogan.enhancement import measures
 from echogan.enhancement.lesions import TONES, survival
 from echogan.enhancement.steady import flicker
 from echogan.enhancement.stream import FULL, enhance_array
+from echogan.enhancement.table import GOAL
 from echogan.errors import BadInput
 from echogan.metrics.estimate import Estimate, half_sample_error, mean
 from echogan.metrics.frechet import frechet
@@ -26,30 +27,6 @@ from echogan.metrics.volume import ejection_fraction
 from echogan.sector import ECHONET
 
 MUSCLE, CAVITY = "myocardium", "left ventricle"
-GOAL = "truth"  # the row of the truth itself: what a perfect method would reach, outside the competition
-# name -> better: 1 higher, -1 lower, 0 nearer to the row of the truth, 2 nearer to 1, 3 nearer to 0
-MEASURES = {
-    "PSNR": 1,
-    "SSIM": 1,
-    "MAE": -1,
-    "PSNR_aligned": 1,
-    "SSIM_aligned": 1,
-    "MAE_aligned": -1,
-    "edges": 1,
-    "CNR": 1,
-    "gCNR": 1,
-    "KS_A": -1,
-    "KS_B": 1,
-    "KS_A_aligned": -1,
-    "KS_B_aligned": 1,
-    "Dice": 1,
-    "Dice_gain": 1,
-    "EF_error": -1,
-    "EF_bias": 3,
-    "EF_shift": 3,
-    "kept_bright": 2,
-    "kept_dark": 2,
-}  # fmt: skip; all others are errors, distances and costs: -1
 
 
 @dataclass
@@ -116,49 +93,6 @@ def rate(case, methods, segment: Callable | None = None, encoder=None, callback=
         if callback:
             callback(done, len(jobs))
     return table
-
-
-def winners(table):
-    """{measure: the method that is best by it}; the truth does not compete."""
-    best = {}
-    for measure in _named_in(table):
-        better = MEASURES.get(measure, -1)
-        rows = {n: row[measure].value for n, row in table.items() if n != GOAL and measure in row}
-        rows = {n: value for n, value in rows.items() if np.isfinite(value)}
-        aim = {2: 1.0, 3: 0.0}.get(better)
-        if rows:
-            score = {n: -abs(v - aim) if aim is not None else better * v for n, v in rows.items()}
-            best[measure] = max(score, key=score.__getitem__)
-    return best
-
-
-def printed(table, measures=None):
-    """The table as Markdown: measures down, methods across, `value ± half of the 95 % interval`, what wins in bold."""
-    best, lines = winners(table), []
-    for measure in measures or _named_in(table):
-        cells = [_cell(row.get(measure), best.get(measure) == name) for name, row in table.items()]
-        lines.append(f"| {measure} | {' | '.join(cells)} |")
-    return "\n".join([f"| | {' | '.join(table)} |", "|---" * (len(table) + 1) + "|", *lines])
-
-
-def rows_of(table):
-    """The table as dicts for a CSV: method, and for each measure its value and `<measure>_error`."""
-    return [
-        {"method": name, **{k: v for m, e in row.items() for k, v in ((m, e.value), (f"{m}_error", e.error))}}
-        for name, row in table.items()
-    ]
-
-
-def _named_in(table):
-    """Every measure of any row, in their order."""
-    return list(dict.fromkeys(measure for row in table.values() for measure in row))
-
-
-def _cell(estimate, bold):
-    if estimate is None or not np.isfinite(estimate.value):
-        return "–"
-    text = f"{estimate.value:.3g}" + (f" ± {1.96 * estimate.error:.2g}" if np.isfinite(estimate.error) else "")
-    return f"**{text}**" if bold else text
 
 
 # ------------------------------------------------------------------------------------------------ measures of a set

@@ -71,7 +71,9 @@ def tables(runs, listed):
 NOTE = (
     "Rows: of each architecture the config with the best VAL reading, and the best one of the original study (†). "
     "± is half of the 95 % interval over patients; in brackets what real images reach: TRAIN frames in place of the generated "
-    "ones. VAL: the metric that chose the weights, best · last · median of the last three readings. LPIPS: mean distance of "
+    "ones. VAL: the metric that chose the weights, best · last · median of the last three readings; the weights are those of the "
+    "lowest rolling median of three (last / best below is of that median), and TEST read them. KID_lite0: kernel distance by the "
+    "features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of "
     "random pairs, the goal is that of real pairs. Copies: share of generated images nearer to a training frame than all but "
     "5 % of unseen patients; in brackets the share of unseen patients. – was not measured. FID falls with n: compare equal n."
 )
@@ -116,7 +118,7 @@ def _quality(runs):
             yield {
                 "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
                 "made": MADE.get(stage, "–"),
-                "kimg": written(row.get("kimg", np.nan)),
+                "read at kimg": written(row.get("kimg", np.nan)),
                 "VAL": _val(run),
                 **{f"TEST {name}": _beside(row, name) for name in ("KID", "FID", "precision", "recall")},
                 "LPIPS": _beside(row, "LPIPS") if row.get("paired") == "diversity" else "–",
@@ -183,7 +185,10 @@ def _price(chosen, runs):
 def _speed(run):
     """Images a second of the last reading that timed them, of whichever split."""
     timed = run.metrics.reindex(columns=["images_per_s", "hardware"]).dropna()
-    return "–" if timed.empty else "{} on {}".format(written(timed["images_per_s"].iloc[-1]), timed["hardware"].iloc[-1])
+    if timed.empty:
+        return "–"
+    speed, place = timed.iloc[-1]
+    return f"{written(speed)} on {place}"
 
 
 def _seeds(run, runs):
@@ -242,23 +247,36 @@ def _said(runs):
     """Data, split, n, encoder, hardware."""
     if not runs:
         return "No run yet."
-    kinds = sorted({f"{run.kind} {run.data.get('fingerprint', '')} ({_patients(run)})" for run in runs})
-    rows = [row for run in runs for stage in STAGES if (row := latest(run, stage))]
-    n = sorted({f"{row['n_fake']:,.0f} against {row['n_real']:,.0f}" for row in rows})
-    encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
+    kinds = {}
+    for run in runs:
+        kinds.setdefault(_data(run), []).append(run)
+    encoders = sorted({str(row["encoder"]) for run in runs for row in _judged(run) if row.get("encoder")})
     simulated = any(run.kind == "synthetic phantom" for run in runs)
     warned = " **A phantom is simulated: its numbers say nothing about real echoes.**" * simulated
     return (
-        f"Data: {'; '.join(kinds)}. TEST: {'; '.join(n) or 'not read'} images; encoder {', '.join(encoders) or 'none'}. "
-        f"Trained on {', '.join(sorted({run.hardware for run in runs}))}.{warned}"
+        f"Data: {'; '.join(f'{_whose(theirs)}: {data}, {_sizes(theirs)}' for data, theirs in kinds.items())}. "
+        f"Encoder {', '.join(encoders) or 'none'}. Trained on {', '.join(sorted({run.hardware for run in runs}))}.{warned}"
     )
 
 
-def _patients(run):
+def _data(run):
     images = run.data.get("images", {})
-    return (
-        " / ".join(f"{images.get(split, 0):,}" for split in ("TRAIN", "VAL", "TEST")) + " images of TRAIN / VAL / TEST"
-    )
+    counts = " / ".join(f"{images.get(split, 0):,}" for split in ("TRAIN", "VAL", "TEST"))
+    return f"{run.kind} {run.data.get('fingerprint', '')} ({counts} images of TRAIN / VAL / TEST)"
+
+
+def _whose(runs):
+    return ", ".join(dict.fromkeys(run.family for run in runs))
+
+
+def _sizes(runs):
+    """How many images TEST compared."""
+    n = sorted({f"{row['n_fake']:,.0f} against {row['n_real']:,.0f}" for run in runs for row in _judged(run)})
+    return f"TEST {', '.join(n)}" if n else "TEST not read"
+
+
+def _judged(run):
+    return [row for stage in STAGES if (row := latest(run, stage))]
 
 
 def _table(rows):
