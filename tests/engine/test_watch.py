@@ -18,6 +18,15 @@ def test_a_bad_reading_that_leaves_the_median_as_it_was_is_not_the_best():
     assert watch.improved(readings[:-1]) and not watch.improved(readings)
 
 
+def test_the_weights_kept_in_the_end_are_those_of_the_last_reading_that_was_the_best():
+    readings = [1.06, 0.56, 0.682, 0.344, 0.381, 0.391, 0.458, 0.384, 0.377, 0.395, 0.344, 0.353]
+    assert watch.chosen(readings) == 11  # not the single lowest, at 3
+    for values in (readings, [5, 4], [4, 5], [float("nan"), 3, 2, 7, 1]):
+        kept = [i for i in range(len(values)) if watch.improved(values[: i + 1])]
+        assert watch.chosen(values) == (kept[-1] if kept else None)
+    assert watch.chosen([]) is None and watch.chosen([-0.1, -0.2, -0.2, -0.2]) == 3  # a kernel distance may be negative
+
+
 def test_an_early_stop_counts_from_the_best_smoothed_reading():
     kimg, readings = [0, 10, 20, 30, 40], [9, 5, 4, 6, 7]
     assert watch.smoothed(readings) == [9, 7, 5, 5, 6]  # best at 20

@@ -244,6 +244,7 @@ def synthesized(plan, row, name):
     needs = (judge.weights("best"), place / "100_0" / "manifest.json")
     yield Step(f"dice spade/{name}", words, partial(fresh, out, *needs), needs)
     told = ["--kimg", plan.kimg] if plan.kimg else []
+    told += ["--resolution", 64] * (plan.tier == "cpu")  # that of what is generated
     told += ["--no-ef"] * (masks == plan.place("frames"))  # masks of --data itself, such as HC18, have no phases
     told += ["--shares", *(f"{percent}:{seeds}" for percent, seeds in shares.items()), *plan.device]
     words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *told)

@@ -12,15 +12,24 @@ def smoothed(readings):
     return [float(np.median(readings[max(0, i + 1 - MEDIAN) : i + 1])) for i in range(len(readings))]
 
 
-def improved(readings):
-    """Whether the last smoothed reading is the best so far; never where it is no number, or where the reading is worse than it.
+def chosen(readings):
+    """Position of the reading whose weights are kept in the end: the last that was the best when it was taken; None without one.
 
-    A median does not see a single bad reading, but the weights are those of that moment.
+    Best is a smoothed reading that no earlier one lies below, and never one where the reading itself is worse than that: a
+    median does not see a single bad reading, but the weights are those of that moment.
     """
-    values = smoothed(readings)
-    numbers = [value for value in values if np.isfinite(value)]
-    bound = values[-1] * (1 + 1e-5)  # readings come back from the file with six digits
-    return bool(numbers) and values[-1] <= min(numbers) * (1 + 1e-5) and readings[-1] <= bound
+    medians = np.array(smoothed(readings), float)
+    best = np.isfinite(medians) & _reach(medians, np.fmin.accumulate(medians)) & _reach(readings, medians)
+    return int(np.flatnonzero(best)[-1]) if best.any() else None
+
+
+def improved(readings):
+    """Whether the last reading is the one to keep the weights of."""
+    return chosen(readings) == len(readings) - 1
+
+
+def _reach(values, bounds):
+    return np.asarray(values) <= bounds + 1e-5 * np.abs(bounds)  # readings come back from the file with six digits
 
 
 def stalled(kimg, readings, patience):

@@ -1,6 +1,7 @@
 """One metric over training for every config, before the study's quality bands and the real-against-real floor."""
 
 import numpy as np
+import pandas as pd
 
 from echogan.errors import BadInput
 from echogan.report import style
@@ -8,18 +9,23 @@ from echogan.report.metrics import BANDS, METRICS, written
 from echogan.report.run import STAGES, together
 
 LABEL, ROOM = 0.094, 0.85  # inches: of an end label, and of a figure's words above and below its axes
+FLOOR = "TRAIN"  # frames of the floor that training reads; other rows name theirs
 SUBTITLE = 54  # characters, which fit beside the names of the configs
 SENSE = {
     "lower": "lower is better ↓",
     "higher": "higher is better ↑",
     "floor": "target: that of real images",
 }
+CHOSEN = {
+    goal: f"{word} median of three readings"
+    for goal, word in (("lower", "lowest"), ("higher", "highest"), ("floor", "most real"))
+}
 
 
 def drawable(runs, name):
     """[(run, curve, look)] of the runs that measured metric `name`; looks stay those of the whole set of runs."""
-    looks = style.looks(len(runs))
-    rows = [(run, curve, look) for run, curve, look in zip(runs, together(runs, name), looks) if curve is not None]
+    looks = style.looks_of(runs)
+    rows = [(run, curve, looks[run]) for run, curve in zip(runs, together(runs, name)) if curve is not None]
     if not rows:
         raise BadInput(f"no run of {', '.join(sorted({run.arch for run in runs})) or 'none'} has a reading of {name}")
     return rows
@@ -45,19 +51,18 @@ def meaning(curve, *others):
 
 @style.styled
 def figure(runs, name):
-    """Metric `name` over kimg, one line per config, each named at its end; a star marks the best reading of all."""
+    """Metric `name` over kimg, one line per config, each named at its end; a star marks the weights to choose of all."""
     rows = drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
-    height = max(2.4, ROOM + LABEL * len(rows))
+    height = max(2.4, ROOM + LABEL * (len(rows) + 1))
     fig = style.new(height, heading(runs, f"{name} over training"), style.caption(runs, curves, _note(runs, curves)))
     ax = fig.add_subplot()
     for _, curve, look in rows:
         ax.plot(curve.kimg, curve.value, **look.line(len(curve.kimg)))
     _scale(ax, curves)
     _bands(ax, curves[0])
-    _floor(ax, curves)
     _star(ax, curves)
-    _ends(ax, rows, LABEL / (height - ROOM))
+    _ends(ax, [*map(_end, rows), *_floor(ax, curves)], LABEL / (height - ROOM))
     ax.set(xlabel="training (kimg)", ylabel=METRICS[name].axis)
     ax.set_title(meaning(curves[0]), fontweight="normal", fontsize=6)
     return fig
@@ -69,6 +74,10 @@ def _note(runs, curves):
         sign = "<" if metric.better == "lower" else ">"
         classes = ", ".join(f"{name} {sign} {written(limit)}" for name, limit in zip(BANDS, limits))
         parts.append(f"Grey bands, light to dark, are the original study's: {classes}, {BANDS[-1]}")
+    if any(np.isfinite(curve.floor) for curve in curves):
+        parts.append(f"Dotted: {_floor_of(curves)} frames in place of the generated ones")
+    if curves[0].goal in CHOSEN and _best(curves):
+        parts.append(f"Star: {CHOSEN[curves[0].goal]}")
     if len(curves) < len(runs):
         parts.append(f"Not measured in {len(runs) - len(curves)} of {len(runs)} configs")
     return ". ".join(parts)
@@ -95,43 +104,48 @@ def _bands(ax, curve):
         ax.axhspan(bottom, top, facecolor=f"{1 - 0.04 * BANDS.index(name):.2f}", linewidth=0, zorder=-2)
 
 
+def _floor_of(curves):
+    told = {name for curve in curves for name in curve.rows.get("floor_of", pd.Series(dtype=str)).dropna() if name}
+    return " and ".join(sorted(told)) or FLOOR
+
+
 def _floor(ax, curves):
+    """Draw what real images reach, dotted; its end as `_end` gives it, none where it was not measured."""
     floors = [curve.floor for curve in curves if np.isfinite(curve.floor)]
-    if floors:
-        floor = float(np.median(floors))
-        ax.axhline(floor, color=style.INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
-        ax.annotate(
-            f"real vs real {floor:.3g}", (0.01, floor), xycoords=("axes fraction", "data"), fontsize=5,
-            xytext=(0, 1.5), textcoords="offset points", va="bottom",
-        )  # fmt: skip
+    if not floors:
+        return []
+    floor = float(np.median(floors))
+    ax.axhline(floor, color=style.INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+    return [(f"real {floor:.3g}", style.INK, (ax.get_xlim()[1], floor))]
+
+
+def _best(curves):
+    """(curve, row) of the best choice of weights among all of them; None where nothing can be called best."""
+    found = [(curve, row) for curve in curves if (row := curve.chosen()) is not None]
+    return min(found, key=lambda pair: pair[1]["median"], default=None)
 
 
 def _star(ax, curves):
-    found = [(curve.best(), curve) for curve in curves]
-    values = [np.nan if row is None else row[curve.metric.name] for row, curve in found]
-    if np.isfinite(values).any():
-        place = {"lower": np.nanargmin, "higher": np.nanargmax}.get(curves[0].goal)
-        k = place(values) if place else np.nanargmin([abs(v - c.floor) for v, (_, c) in zip(values, found)])
-        ax.plot(
-            found[k][0]["kimg"],
-            values[k],
-            "*",
-            color="white",
-            markersize=7,
-            markeredgecolor=style.INK,
-            markeredgewidth=0.7,
-            zorder=9,
-        )
+    if found := _best(curves):
+        curve, row = found
+        look = {"color": "white", "markeredgecolor": style.INK, "markeredgewidth": 0.7}
+        ax.plot(row["kimg"], row[curve.metric.name], "*", markersize=7, zorder=9, **look)
 
 
-def _ends(ax, rows, gap):
-    """Each config's name beside the last point of its line, moved apart to `gap` of the height where lines end together."""
-    last = [np.flatnonzero(np.isfinite(curve.value))[-1] for _, curve, _ in rows]
-    ends = [(curve.kimg[k], curve.value[k]) for (_, curve, _), k in zip(rows, last)]
-    heights = ax.transAxes.inverted().transform(ax.transData.transform(ends))[:, 1]
-    for (run, _, look), (kimg, value), y in zip(rows, ends, style.spread(heights, gap)):
-        hair = {"arrowstyle": "-", "color": look.color, "linewidth": 0.3, "shrinkA": 1, "shrinkB": 1}
+def _end(row):
+    """(name, colour, last point) of a line."""
+    run, curve, look = row
+    k = np.flatnonzero(np.isfinite(curve.value))[-1]
+    return run.label, look.color, (curve.kimg[k], curve.value[k])
+
+
+def _ends(ax, ends, gap):
+    """A name beside each of `ends` (name, colour, point), moved apart to `gap` of the height where lines end together."""
+    heights = ax.transAxes.inverted().transform(ax.transData.transform([point for *_, point in ends]))[:, 1]
+    for (name, colour, point), y in zip(ends, style.spread(heights, gap)):
+        hair = {"arrowstyle": "-", "color": colour, "linewidth": 0.3, "shrinkA": 0, "shrinkB": 1}
+        hair["relpos"] = (0, 0.5)  # to the name's near edge: towards its middle it would strike through its neighbours
         ax.annotate(
-            run.label, (kimg, value), xytext=(1.03, y), textcoords=ax.transAxes, arrowprops=hair,
-            annotation_clip=False, fontsize=5.5, color=look.color, va="center",
+            name, point, xytext=(1.045, y), textcoords=ax.transAxes, arrowprops=hair,
+            annotation_clip=False, fontsize=5.5, color=colour, va="center",
         )  # fmt: skip

@@ -111,10 +111,15 @@ def ranked_by(lead, split):
 
 def best(values, goal, floor=np.nan):
     """Position of the best of `values` (NaN ignored): lowest, highest, or nearest the floor; None without one."""
-    score = {"lower": 1, "higher": -1}.get(goal, np.nan) * np.asarray(values, float)
+    scores = scored(values, goal, floor)
+    return int(np.nanargmin(scores)) if np.isfinite(scores).any() else None
+
+
+def scored(values, goal, floor=np.nan):
+    """`values` turned so that the lowest is the best; NaN where nothing can be called best."""
     if goal == "floor":
-        score = np.abs(np.asarray(values, float) - floor)
-    return int(np.nanargmin(score)) if np.isfinite(score).any() else None
+        return np.abs(np.asarray(values, float) - floor)
+    return {"lower": 1, "higher": -1}.get(goal, np.nan) * np.asarray(values, float)
 
 
 def written(value):

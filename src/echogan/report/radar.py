@@ -31,8 +31,9 @@ def figure(runs, title=None, names=None, lead=None):
     height = 0.55 + 0.86 * rows + 0.3 * (rows == 1)  # one row shares its height with title and caption alone
     fig = style.new(height, title, _words(runs, curves, lead, len(shown)))
     grid = fig.subplots(rows, 2, squeeze=False)
-    for ax, row, look in zip(grid.flat, shown, style.looks(len(shown))):
-        _panel(ax, row, shown, spokes, look, names)
+    looks = style.looks_of(runs)
+    for ax, row in zip(grid.flat, shown):
+        _panel(ax, row, shown, spokes, looks[row[0]], names)
     for ax in grid.flat[len(shown) :]:
         ax.set_axis_off()
     return fig
@@ -49,9 +50,9 @@ def spokes_of(runs):
 
 
 def best_moment(run, lead):
-    """The kimg of the best reading of metric `lead`, None where the run has none."""
+    """The kimg at which metric `lead` would choose the weights of the run, None where it has no reading."""
     curve = run.curve(lead)
-    row = curve.best() if curve else None
+    row = curve.chosen() if curve else None
     return None if row is None else float(row["kimg"])
 
 
@@ -122,6 +123,7 @@ def _words(runs, curves, lead, shown):
     linear = ", ".join(m.name for m in used if m.scale == "linear")
     ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
     parts = [ranked_by(lead, style.values_of("split", curves)), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
+    parts.append(f"Moment: {lines.CHOSEN[METRICS[lead].better]}, as where weights are chosen")
     parts += ["Grey: the other panels"] * (shown > 1)
     parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))
     return style.caption(runs, curves, ". ".join(part for part in parts if part))

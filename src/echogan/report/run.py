@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from echogan.report.metrics import METRICS, Metric, best
+from echogan.engine import watch
+from echogan.report.metrics import METRICS, Metric, best, scored
 
 ARCHITECTURES = {
     "stylegan2_ada": "StyleGAN2-ADA",
@@ -57,10 +58,19 @@ class Curve:
 
         The untrained network, at 0 kimg, is never the best of a run that has further readings.
         """
-        rows = self.rows[self.rows["kimg"] <= until]
-        rows = rows[rows["kimg"] > 0] if (rows["kimg"] > 0).any() else rows
+        rows = _trained(self.rows[self.rows["kimg"] <= until])
         place = best(rows[self.metric.name], self.goal, self.floor) if len(rows) else None
         return None if place is None else rows.iloc[place]
+
+    def chosen(self):
+        """The row whose weights training would keep by this metric, and in `median` what ranks it, lower is better; or None.
+
+        A single lucky reading chooses nothing: it is the median of the last three that counts, see `engine.watch`.
+        """
+        rows = _trained(self.rows)
+        scores = scored(rows[self.metric.name], self.goal, self.floor)
+        place = watch.chosen(scores)
+        return None if place is None else rows.assign(median=watch.smoothed(scores)).iloc[place]
 
     def nearest(self, kimg):
         """The finite reading nearest in kimg."""
@@ -176,6 +186,11 @@ def _one(rows, column, name, order):
         if part[name].notna().any():
             return part
     return rows
+
+
+def _trained(rows):
+    """The rows without that of the untrained network, where there are others."""
+    return rows[rows["kimg"] > 0] if (rows["kimg"] > 0).any() else rows
 
 
 def _only(rows, column):

@@ -33,7 +33,7 @@ def repeated(runs):
 @style.styled
 def figure(runs, name):
     """The best reading of metric `name` of every seed, one row per config that was repeated; the bar is their median."""
-    groups = [(group, _bests(group, name)) for group in repeated(runs)]
+    looks, groups = style.looks_of(firsts(runs)), [(group, _bests(group, name)) for group in repeated(runs)]
     groups = [(group, values) for group, values in groups if len(values) > 1]
     if not groups:
         raise BadInput(f"no config has readings of {name} under more than one seed")
@@ -42,8 +42,9 @@ def figure(runs, name):
     title = lines.heading([group[0] for group, _ in groups], f"best {name} of every seed")
     fig = style.new(0.95 + 0.23 * len(groups), title, style.caption(used, curves, "Dot: one seed; bar: their median"))
     ax = fig.add_subplot()
-    for k, ((_, values), look) in enumerate(zip(groups, style.looks(len(groups)))):
-        ax.plot(values, np.full(len(values), k), "o", color=look.color, markersize=4, alpha=0.8, markeredgewidth=0)
+    for k, (group, values) in enumerate(groups):
+        colour = looks[group[0]].color
+        ax.plot(values, np.full(len(values), k), "o", color=colour, markersize=4, alpha=0.8, markeredgewidth=0)
         ax.plot([np.median(values)] * 2, [k - 0.3, k + 0.3], color=style.INK, linewidth=1.2)
     _frame(ax, groups, METRICS[name], np.concatenate([values for _, values in groups]))
     ax.set_title(lines.meaning(curves[0]), fontweight="normal", fontsize=6)

@@ -6,7 +6,6 @@ Figures are built at their final size, a journal column of 85 mm, and never touc
 from dataclasses import dataclass
 from functools import wraps
 from io import BytesIO
-from itertools import cycle, islice
 from textwrap import fill
 
 import numpy as np
@@ -54,9 +53,14 @@ class Look:
 
 
 def looks(n):
-    """One `Look` for each of n configs, always in the same order."""
-    rows = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS))
-    return [Look(*row) for row in islice(rows, n)]
+    """One `Look` for each of n configs, always in the same order; each time the colours begin again, dash and marker are others."""
+    shifted = [(i % len(COLOURS), i + i // len(COLOURS)) for i in range(n)]
+    return [Look(COLOURS[i], DASHES[k % len(DASHES)], MARKERS[k % len(MARKERS)]) for i, k in shifted]
+
+
+def looks_of(runs):
+    """{run: Look} by place: in every figure that is given the same runs a config looks the same, whichever of them it shows."""
+    return dict(zip(runs, looks(len(runs))))
 
 
 def styled(draw):
