@@ -35,6 +35,11 @@ def words(figure):
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 
 
+def flat(figure):
+    """The caption of a figure on one line."""
+    return figure.get_supxlabel().replace("\n", " ")
+
+
 @pytest.mark.parametrize("name", ["FID", "KID", "SWD", "JSD", "PSNR"])
 @pytest.mark.parametrize("draw", [lines.figure, violin.figure])
 def test_title_axis_and_caption_name_the_metric_shown(wgan, draw, name):
@@ -101,8 +106,24 @@ def test_bands_meet_at_the_studys_limits(wgan):
     assert all(min(abs(edge - y) for edge in edges) < 1 for y in wanted)
 
 
-def test_the_floor_is_drawn_and_named(wgan):
-    assert "real vs real 6.5" in words(lines.figure(wgan, "FID"))
+def test_the_floor_is_drawn_and_named_beside_the_axes(wgan):
+    figure = lines.figure(wgan, "FID")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    (label,) = [text for text in ax.texts if text.get_text() == "real 6.5"]
+    assert Text.get_window_extent(label).x0 > ax.bbox.x1  # where no curve can cross it
+    assert "Dotted: TRAIN frames in place of the generated ones" in flat(figure)
+
+
+def test_the_star_marks_the_lowest_median_of_three_and_no_lucky_reading(wgan):
+    run = replace(wgan[0], metrics=wgan[0].metrics.copy())
+    run.metrics.loc[5, "FID"] = 0.1
+    figure = lines.figure([run, *wgan[1:]], "FID")
+    (star,) = [line for line in figure.axes[0].lines if line.get_marker() == "*"]
+    chosen = run.curve("FID").chosen()
+    assert star.get_xydata().tolist() == [[chosen["kimg"], chosen["FID"]]] and chosen["FID"] > 0.1
+    assert "Star: lowest median of three readings" in flat(figure)
+    assert radar.best_moment(run, "FID") == chosen["kimg"]
 
 
 @pytest.mark.parametrize("values", [np.array([1.0, 1.1, 1.2, 9.0] * 6), np.array([0.0, 0.01, 0.4, 0.9] * 6)])
@@ -154,7 +175,7 @@ def test_radars_are_small_multiples_of_at_most_seven_spokes_with_raw_values(wgan
     figure = radar.figure(wgan)
     assert 3 <= len(radar.spokes_of(wgan)) <= 7
     for run in wgan:
-        best = run.curve("FID").best()
+        best = run.curve("FID").chosen()
         assert f"{best['FID']:.3g}" in words(figure) and f"at {best['kimg']:.4g} kimg" in words(figure)
 
 
@@ -222,6 +243,20 @@ def test_neighbouring_looks_differ_in_colour_lightness_dash_and_marker():
     assert len({look.color for look in looks}) == len({look.marker for look in looks}) == 8
 
 
+def test_sixty_four_configs_all_look_different():
+    looks = style.looks(64)
+    assert len({(look.color, look.marker) for look in looks}) == 64 and looks[:8] == style.looks(8)
+    assert all(one.linestyle != two.linestyle for one, two in zip(looks, looks[8:]))
+
+
+def test_a_config_keeps_its_look_where_others_were_not_measured(wgan):
+    without = replace(wgan[0], metrics=wgan[0].metrics.drop(columns="FID"))
+    runs = [without, *wgan[1:]]
+    panels = radar.figure(runs, lead="FID").axes
+    names = [next(text for text in ax.texts if text.get_text() == run.label) for ax, run in zip(panels, runs[1:])]
+    assert [text.get_color() for text in names] == [look.color for look in style.looks(8)[1:]]
+
+
 def test_end_labels_keep_their_distance_and_their_order():
     heights = [0.5, 0.52, 0.1, 0.51]
     placed = style.spread(heights, 0.06)
@@ -242,8 +277,18 @@ def test_end_labels_of_many_configs_touch_neither_each_other_nor_the_words_above
     (ax,) = figure.axes
     boxes = [Text.get_window_extent(text) for text in ax.texts]  # without the hair that leads to the line
     boxes = sorted((box for box in boxes if box.x0 > ax.bbox.x1), key=lambda box: box.y0)
-    assert len(boxes) == n and all(above.y0 > below.y0 + 0.7 * below.height for below, above in zip(boxes, boxes[1:]))
+    assert len(boxes) == n + 1 and all(
+        above.y0 > below.y0 + 0.7 * below.height for below, above in zip(boxes, boxes[1:])
+    )
     assert boxes[-1].y1 <= ax.bbox.y1 < ax.title.get_window_extent().y0
+
+
+def test_no_hair_strikes_through_a_name(wgan):
+    figure = lines.figure([replace(wgan[k % 8], name=f"{wgan[k % 8].name}{k}") for k in range(24)], "SWD")
+    figure.draw_without_rendering()
+    edge = min(Text.get_window_extent(text).x0 for text in figure.axes[0].texts)
+    hairs = [text.arrow_patch.get_window_extent() for text in figure.axes[0].texts]
+    assert len(hairs) == 25 and max(hair.x1 for hair in hairs) <= edge + 0.1
 
 
 def test_names_of_a_crowded_pareto_plot_leave_each_other_room(wgan):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echogan.errors import BadInput
-from echogan.report import seeds
+from echogan.report import lines, seeds, style
 from echogan.report.draw import plan
 from echogan.report.runs import read_runs
 from tests.report.conftest import slim, write_run
@@ -41,6 +41,14 @@ def test_the_figure_shows_the_best_reading_of_every_seed(runs):
     wanted = [run.metrics["FID"].min() for run in seeds.repeated(runs)[0]]
     assert np.allclose(dots.get_xdata(), wanted)
     assert np.allclose(median.get_xdata(), np.median(wanted))
+
+
+def test_a_config_has_the_colour_of_the_other_figures(runs):
+    dots = seeds.figure(runs, "FID").axes[0].lines[0]
+    line = lines.figure(seeds.firsts(runs), "FID").axes[0].lines[0]
+    assert dots.get_color() == line.get_color()
+    renamed = [run for run in runs if run.name == "r1"] + [run for run in runs if run.name != "r1"]
+    assert seeds.figure(renamed, "FID").axes[0].lines[0].get_color() == style.looks(2)[1].color
 
 
 def test_configs_of_one_seed_have_no_such_figure(runs):

@@ -123,7 +123,7 @@ def _words(runs, curves, lead, shown):
     linear = ", ".join(m.name for m in used if m.scale == "linear")
     ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
     parts = [ranked_by(lead, style.values_of("split", curves)), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
-    parts.append(f"Moment: {lines.CHOSEN[METRICS[lead].better]}, as where weights are chosen")
+    parts.append(f"Moment: that of the {lines.CHOSEN[METRICS[lead].better]}, the rule that chooses weights")
     parts += ["Grey: the other panels"] * (shown > 1)
     parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))
     return style.caption(runs, curves, ". ".join(part for part in parts if part))

@@ -53,7 +53,7 @@ class Look:
 
 
 def looks(n):
-    """One `Look` for each of n configs, always in the same order; each time the colours begin again, dash and marker are others."""
+    """One `Look` for each of n configs, always in the same order; where colours begin again, dash and marker are others."""
     shifted = [(i % len(COLOURS), i + i // len(COLOURS)) for i in range(n)]
     return [Look(COLOURS[i], DASHES[k % len(DASHES)], MARKERS[k % len(MARKERS)]) for i, k in shifted]
 
