@@ -23,6 +23,14 @@ def folder(name):
     return Path(os.environ.get(f"ECHOGAN_{name.upper()}") or home() / name)
 
 
+DRIVE = Path("/content/drive")  # where Colab mounts Google Drive
+
+
+def on_drive(path):
+    """Whether a path is on the Google Drive of Colab, mounted or not."""
+    return Path(path).absolute().is_relative_to(DRIVE.absolute())
+
+
 SHIPPED = "shipped:"  # before the name of weights that come with the package
 
 

@@ -123,9 +123,26 @@ class Archive:
             raise BadInput(f"{self.path(name)} cannot be unpacked ({error}); download the ZIP again") from error
 
 
-# A process reads the directory of 10,000 members once, not once for every video.
-@lru_cache(maxsize=2)
+# A process reads the directory of 10,000 members once, not once for every video: until another file takes the name.
 def _opened(path):
+    return _open_once(path, _state(path))
+
+
+def _members(path):
+    """name -> its entry, below the one folder that may hold them all."""
+    return _members_once(path, _state(path))
+
+
+def _state(path):
+    try:
+        state = Path(path).stat()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror or error}); restore it") from error
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _open_once(path, _):
     try:
         return zipfile.ZipFile(path)
     except _DAMAGE as error:
@@ -133,8 +150,7 @@ def _opened(path):
 
 
 @lru_cache(maxsize=2)
-def _members(path):
-    """name -> its entry, below the one folder that may hold them all."""
+def _members_once(path, _):
     entries = [info for info in _opened(path).infolist() if not info.is_dir()]
     outside = [info.filename for info in entries if _OUTSIDE.search(info.orig_filename)]
     if outside:

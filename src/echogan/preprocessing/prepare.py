@@ -1,15 +1,13 @@
 """One call from a name to a `FrameSet`, for notebooks and the demo: the phantom, a folder of frames, or recordings."""
 
 from functools import partial
-from pathlib import Path
 
 from echogan.config import folder
-from echogan.data.frames import load_frames
 from echogan.data.phantom.study import write_echonet
-from echogan.errors import BadInput
 from echogan.preprocessing.archive import holds_frames, unpack
 from echogan.preprocessing.extract import extract
 from echogan.preprocessing.inspect import is_frames
+from echogan.preprocessing.prepared import found, kept, read, sized
 
 
 def prepare(data="phantom", patients=240, seed=0, size=128, callback=None):
@@ -24,25 +22,22 @@ def prepare(data="phantom", patients=240, seed=0, size=128, callback=None):
         study = folder("data") / f"phantom_{patients}_seed{seed}"
         if not (study / "FileList.csv").is_file():
             write_echonet(study, patients, seed, callback=partial(tell, "phantom"))
-        return load_frames(_extracted(study, size, tell))
-    if is_frames(data):
-        return load_frames(data)
-    if not Path(data).exists():
-        raise BadInput(f'{data} does not exist; use "phantom", a folder of frames, or recordings')
-    if str(data).lower().endswith(".zip") and holds_frames(data):
-        return load_frames(_unpacked(Path(data)))
-    return load_frames(_extracted(Path(data), size, tell))
+        return read(_extracted(study, sized(study, size), size, tell), tell)
+    path = found(data, "a folder of frames, or recordings")
+    if is_frames(path):
+        return read(path, tell)
+    if path.suffix.lower() == ".zip" and holds_frames(path):
+        return read(_unpacked(path, kept(path)), tell)
+    return read(_extracted(path, sized(kept(path), size), size, tell), tell)
 
 
-def _extracted(study, size, tell):
-    frames = folder("data") / f"{study.resolve().stem}_{size}px"
+def _extracted(study, frames, size, tell):
     if not (frames / "manifest.json").is_file():
         extract(study, frames, size=size, callback=partial(tell, "extract"))
     return frames
 
 
-def _unpacked(archive):
-    frames = folder("data") / archive.stem
+def _unpacked(archive, frames):
     if not (frames / "manifest.json").is_file():
         unpack(archive, frames)
     return frames

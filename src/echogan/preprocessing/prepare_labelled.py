@@ -1,16 +1,15 @@
 """One call from a name to a `FrameSet` with masks, for notebooks: the phantom in the layout of CAMUS, CAMUS itself, HC18."""
 
 from functools import partial
-from pathlib import Path
 
 from echogan.config import folder
 from echogan.data.camus.hdf5 import SUFFIXES
-from echogan.data.frames import load_frames
 from echogan.data.phantom.camus import write_camus_hdf5
 from echogan.errors import BadInput
 from echogan.preprocessing.camus import prepare_camus
 from echogan.preprocessing.inspect import is_frames
 from echogan.preprocessing.prepare import prepare
+from echogan.preprocessing.prepared import found, kept, read, sized
 
 
 def prepare_labelled(data="phantom", patients=200, seed=0, size=128, callback=None):
@@ -21,15 +20,18 @@ def prepare_labelled(data="phantom", patients=200, seed=0, size=128, callback=No
     """
     tell = callback or (lambda step, done, total: None)
     if data == "phantom":
-        data = folder("data") / f"phantom_camus_{patients}_seed{seed}"
-        if not (data / "phantom.json").is_file():
-            write_camus_hdf5(data, patients, seed, callback=partial(tell, "phantom"))
-    elif is_frames(data) or not _is_camus(Path(data)):
-        return _with_masks(prepare(data, patients, seed, size, callback), data)
-    frames = folder("data") / f"{Path(data).resolve().stem}_{size}px"
+        source = folder("data") / f"phantom_camus_{patients}_seed{seed}"
+        frames = sized(source, size)
+        if not (source / "phantom.json").is_file():
+            write_camus_hdf5(source, patients, seed, callback=partial(tell, "phantom"))
+    else:
+        source = found(data, "CAMUS, HC18, or a folder of frames with masks")
+        frames = sized(kept(source), size)
+        if is_frames(source) or not _is_camus(source):
+            return _with_masks(prepare(data, patients, seed, size, callback), data)
     if not (frames / "manifest.json").is_file():
-        prepare_camus(data, frames, size, callback=partial(tell, "camus"))
-    return load_frames(frames)
+        prepare_camus(source, frames, size, callback=partial(tell, "camus"))
+    return read(frames, tell)
 
 
 def _is_camus(path):

@@ -1,0 +1,42 @@
+"""What the `prepare` functions share: the path that a user names, and the folder in which its frames are kept."""
+
+import hashlib
+from pathlib import Path
+
+from echogan.config import DRIVE, folder, on_drive, shown
+from echogan.data.frames import load_frames
+from echogan.errors import BadInput
+
+
+def found(data, wanted):
+    """The path that `data` names; a `BadInput` where it names none (else it would be the current folder) or nothing is there."""
+    if not str(data).strip():
+        raise BadInput('data is empty; write "phantom" or a path')
+    path = Path(data)
+    if not path.exists() and on_drive(path) and not (DRIVE / "MyDrive").is_dir():
+        raise BadInput(f"{data} is on Google Drive, which is not mounted; tick use_drive and run that cell")
+    if not path.exists():
+        raise BadInput(f'{data} does not exist; use "phantom", {wanted}')
+    return path
+
+
+def kept(source):
+    """The folder for what is made of `source`: another file of the same name, or the same one changed, gets another."""
+    path = Path(source).resolve()
+    marks = [path.as_posix()]
+    if path.is_file():
+        state = path.stat()
+        marks += [state.st_size, int(state.st_mtime)]  # disks differ in fractions of a second
+    return folder("data") / f"{path.stem}_{hashlib.sha256(repr(marks).encode()).hexdigest()[:8]}"
+
+
+def sized(folder, size):
+    """The folder beside `folder` for its frames at `size` pixels."""
+    return folder.with_name(f"{folder.name}_{size}px")
+
+
+def read(folder, tell):
+    """The frames of `folder`; `tell(step, done, total)` says which they are."""
+    frames = load_frames(folder)
+    tell(f"frames of {shown(folder)}", len(frames), len(frames))
+    return frames
