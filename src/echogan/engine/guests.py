@@ -5,15 +5,19 @@ from dataclasses import replace
 from echogan.encoders.lpips import available, lpips
 from echogan.errors import BadInput
 
-MISSING = "asked for, but its weights are not on this machine; `echogan weights --install alexnet lpips_alex` gets them"
+GET = "`echogan weights --install alexnet lpips_alex` gets them; in a notebook: tick install_weights"
+MISSING = f"asked for, but its weights are not on this machine; {GET}"
+WITHOUT = "the run began without it, for want of its weights, and goes on so; another name begins with it"
 
 
-def invited(config, device, given=()):
+def invited(config, device, given=(), begun=None):
     """(config, guests, what to say of them): those that the caller has given, and LPIPS where `config.perceptual` weighs it.
 
     Without LPIPS's weights the run trains without it, and its config says so: `perceptual` is 0. A segmenter, weighed by
-    `config.segmentation`, must be given.
+    `config.segmentation`, must be given. `begun`: config.json of the run that is taken up, which goes on as it began,
+    whatever weights have come to this machine since.
     """
+    begun = begun or {}
     weighed = getattr(config, "segmentation", 0)
     if given and not weighed:
         raise BadInput(
@@ -26,6 +30,15 @@ def invited(config, device, given=()):
         )
     if not getattr(config, "perceptual", 0):
         return config, tuple(given), {}
-    if not available():
-        return replace(config, perceptual=0.0), tuple(given), {"lpips": MISSING}
-    return config, (*given, lpips(device)), {"lpips": "AlexNet, v0.1"}
+    if _began_without(begun):
+        return replace(config, perceptual=0.0), tuple(given), {"lpips": WITHOUT}
+    if available():
+        return config, (*given, lpips(device)), {"lpips": "AlexNet, v0.1"}
+    if begun.get("config", {}).get("perceptual"):
+        raise BadInput(f"this run began with LPIPS in its loss, whose weights are not on this machine; {GET}")
+    return replace(config, perceptual=0.0), tuple(given), {"lpips": MISSING}
+
+
+def _began_without(begun):
+    """Whether a run asked for LPIPS and did not get it; one that never asked says nothing of it."""
+    return "lpips" in begun.get("guests", {}) and not begun["config"].get("perceptual")

@@ -139,7 +139,8 @@ def cautions(row):
     """What to say beside a row: sentences on small sets and on what could not be measured."""
     missing = [("inception2015", "FID, KID, precision, recall, density, coverage and Vendi")] * (not row["encoder"])
     missing += [("alexnet", "LPIPS")] * ("LPIPS" not in row)
-    sentences = [f"without weights there is no {what}: `echogan weights --install {name}`" for name, what in missing]
+    get = "`echogan weights --install {}`; in a notebook: tick install_weights, then Run all"
+    sentences = [f"without weights there is no {what}: {get.format(name)}" for name, what in missing]
     if row["encoder"] and min(row["n_real"], row["n_fake"]) < ENOUGH:
         sentences.append(
             f"Frechet distances of {row['n_fake']} against {row['n_real']} images are biased upward, also when extrapolated "
