@@ -212,6 +212,29 @@ def test_early_runs_without_fid_fall_back_and_say_so(everything, study):
         lines.figure([early], "FID")
 
 
+@pytest.fixture
+def two_stages(vqgan):
+    """VQGANs whose first readings are of reconstructions, the later ones of samples without a true image."""
+    runs = []
+    for run in vqgan:
+        early = run.metrics["kimg"] < 90
+        table = run.metrics.assign(stage=np.where(early, "translate", "generate"))
+        runs.append(replace(run, metrics=table.assign(SSIM=table["SSIM"].where(early))))
+    return runs
+
+
+def test_a_caption_says_which_stage_it_shows_and_that_there_was_another(two_stages, wgan):
+    samples = "Readings of samples only; until 83.33 kimg its reconstructions were read"
+    for make in (lines.figure, violin.figure):
+        assert samples in flat(make(two_stages, "FID")) and "only;" not in flat(make(wgan, "FID"))
+        assert "Readings of reconstructions only; from 91.67 kimg its samples were read" in flat(
+            make(two_stages, "SSIM")
+        )
+        assert "Every reading" not in flat(make(two_stages, "FID"))
+    assert f"VQGAN VQ6†: r{samples[1:]}" in flat(across.table(two_stages + wgan))
+    assert "SSIM, PSNR, LPIPS: readings of reconstructions only" in flat(heatmap.figure(two_stages))
+
+
 def test_published_stands_beside_ours_at_equal_images_shown(wgan, vqgan):
     figure = across.published_and_ours(wgan + vqgan)
     limit = min(run.metrics["kimg"].max() for run in wgan)  # of the run whose last line was cut
@@ -219,6 +242,14 @@ def test_published_stands_beside_ours_at_equal_images_shown(wgan, vqgan):
     assert f"W1† {theirs:.3g}" in words(figure) and f"≤ {limit:.4g} kimg" in words(figure)
     with pytest.raises(BadInput, match="both a published setting and one of ours"):
         across.published_and_ours([run for run in wgan if run.published])
+
+
+def test_figures_of_each_architecture_say_whom_they_leave_out(wgan, painter):
+    painter.metrics, made = painter.metrics.assign(stage="translate"), (across.table, across.radars, across.pareto)
+    for make in made:
+        assert "each architecture that draws from noise" in words(make([*wgan, painter])).replace("\n", " ")
+        assert "from noise" not in words(make(wgan))
+    assert "wall time until it, on a shared machine, pauses of the run included" in flat(across.pareto(wgan))
 
 
 def test_nothing_on_the_pareto_line_is_beaten_in_both_price_and_quality(wgan):
@@ -362,7 +393,7 @@ def test_a_sheet_of_translations_is_read_as_inputs_what_was_made_and_aims(painte
     top = figure.axes[: len(figure.axes) // 4]
     assert [ax.get_title() for ax in top] == ["edge", "0 kimg", "3 kimg", "30 kimg", "200 kimg", "real"]
     assert [np.asarray(ax.images[0].get_array()).flat[0] for ax in top] == [0, 100, 100, 100, 100, 200]
-    assert "fixed VAL frames" in words(figure)
+    assert "Trained on 6,400 TRAIN images." in flat(figure) and "Shown: 4 fixed VAL frames, 64 px" in flat(figure)
 
 
 def test_few_moments_stand_below_each_other(wgan):

@@ -35,9 +35,10 @@ def table(runs):
     """The study at a glance: per architecture its best config's losses, leading metric over training and sample."""
     lead, chosen = common_lead(runs), best_runs(runs)
     curves = [run.curve(lead) for run in chosen]
-    fig = style.new(
-        0.8 + 1.02 * len(chosen), f"Best config of each architecture, by {lead}", _caption(chosen, curves, lead)
-    )
+    star = f"Star: {lines.CHOSEN[METRICS[lead].better]}"
+    note = ". ".join([*lines.left_out(zip(chosen, curves)), *lines.dotted(curves), star])
+    title = f"Best config of {_each(runs, lead)}, by {lead}"
+    fig = style.new(0.8 + 1.02 * len(chosen), title, _caption(chosen, curves, lead, note))
     grid = fig.subplots(len(chosen), 3, squeeze=False, width_ratios=(1.15, 1.15, 0.8))
     for row, run, curve, look in zip(grid, chosen, curves, style.looks(len(chosen))):
         losses.panel(row[0], run) if run.loss_names else row[0].set_axis_off()
@@ -56,7 +57,7 @@ def radars(runs):
     """The best run of each architecture as small radars."""
     chosen, lead = best_runs(runs), common_lead(runs)
     names = {run.arch: run.title for run in chosen}
-    return radar.figure(chosen, f"Best of each architecture at its best {lead}", names, lead)
+    return radar.figure(chosen, f"Best of {_each(runs, lead)} at its best {lead}", names, lead)
 
 
 @style.styled
@@ -70,9 +71,9 @@ def pareto(runs):
         raise BadInput(f"no run has both {lead} and the seconds it took")
     unit, divide = _clock(max(row["seconds"] for _, _, row in points))
     where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
-    note = "Each point: the best reading of a run and the training time until it; line: no run is better and faster"
-    note += "; a name without room is left out"
-    fig = style.new(2.6, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
+    note = f"Runs of {_each(runs, lead)}. Each point: the best reading of a run and the wall time until it, on a shared machine, "
+    note += "pauses of the run included; line: no run is better and faster; a name without room is left out"
+    fig = style.new(2.7, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
     ax = fig.add_subplot()
     _points(ax, points, where)
     _staircase(ax, where, METRICS[lead].better)
@@ -113,6 +114,13 @@ def published_and_ours(runs):
     return fig
 
 
+def _each(runs, lead):
+    """Whom a figure of "each architecture" leaves out: reconstructions and the like, beside images from noise, see `together`."""
+    shown = {run.arch for run, curve in zip(runs, together(runs, lead)) if curve}
+    measured = {run.arch for run in runs if run.curve(lead)}
+    return "each architecture" + " that draws from noise" * bool(measured - shown)
+
+
 def _archs(runs):
     return list(dict.fromkeys(run.arch for run in runs))
 
@@ -150,7 +158,7 @@ def _caption(runs, curves, lead, note=""):
 
 def _metric(ax, curve, look):
     ax.plot(curve.kimg, curve.value, color=look.color)
-    row = curve.best()
+    row = curve.chosen()
     ax.plot(row["kimg"], row[curve.metric.name], "*", color="white", markersize=6, markeredgecolor=style.INK, zorder=5)
     if style.wide(curve.finite):
         style.log_axis(ax.yaxis, curve.finite)
@@ -161,10 +169,10 @@ def _metric(ax, curve, look):
 
 
 def _sample(ax, run, curve):
-    """One picture from the saved grid nearest to the best reading."""
+    """One picture from the saved grid nearest to the star."""
     ax.set_axis_off()
     if run.sheets:
-        kimg = min(run.sheets, key=lambda k: abs(k - curve.best()["kimg"]))
+        kimg = min(run.sheets, key=lambda k: abs(k - curve.chosen()["kimg"]))
         ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
         ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
 

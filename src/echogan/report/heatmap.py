@@ -32,13 +32,14 @@ def figure(runs):
     names, values, stars, floors = table(runs)
     if not names:
         raise BadInput("no run has a reading of any metric yet")
-    curves = [curve for run in runs for curve in map(run.curve, names) if curve]
+    pairs = [(run, curve) for run in runs for curve in map(run.curve, names) if curve]
+    curves = [curve for _, curve in pairs]
     goals = [_goal(run.curve(name) for run in runs) for name in names]
     has_floor = np.isfinite(floors).any()
-    height = 1.2 + 0.215 * (len(runs) + has_floor)
-    fig = style.new(
-        height, lines.heading(runs, "best reading of every metric"), style.caption(runs, curves, _note(goals, stars))
-    )
+    stages = lines.left_out(pairs)
+    note = ". ".join([*stages, _note(goals, stars)])
+    height = 1.2 + 0.215 * (len(runs) + has_floor) + 0.3 * bool(stages)
+    fig = style.new(height, lines.heading(runs, "best reading of every metric"), style.caption(runs, curves, note))
     ax = fig.add_subplot()
     for i, k in np.ndindex(values.shape):
         good = METRICS[names[k]].outward(values[i, k]) if goals[k] in ("lower", "higher") else np.nan

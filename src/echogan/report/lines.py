@@ -49,13 +49,24 @@ def meaning(curve, *others):
     return ("\n" if made or sum(map(len, parts)) > SUBTITLE else " · ").join(parts)
 
 
+def left_out(pairs):
+    """Parts of a caption: which readings of [(run, curve)] are not shown, being of another stage, and whose, where not all's."""
+    rows = [(run.title, curve.metric.name.removesuffix("_dB"), run.left_out(curve)) for run, curve in pairs]
+    everyone, parts = [set(column) for column in zip(*rows)][:2], []
+    for text in dict.fromkeys(row[2] for row in rows if row[2]):
+        mine = [list(dict.fromkeys(row[k] for row in rows if row[2] == text)) for k in (0, 1)]
+        whose = [", ".join(names) for names, every in zip(mine, everyone) if set(names) != every]
+        parts.append(f"{', '.join(whose)}: {text}" if whose else text[0].upper() + text[1:])
+    return parts
+
+
 @style.styled
 def figure(runs, name):
     """Metric `name` over kimg, one line per config, each named at its end; a star marks the weights to choose of all."""
     rows = drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
     height = max(2.4, ROOM + LABEL * (len(rows) + 1))
-    fig = style.new(height, heading(runs, f"{name} over training"), style.caption(runs, curves, _note(runs, curves)))
+    fig = style.new(height, heading(runs, f"{name} over training"), style.caption(runs, curves, _note(runs, rows)))
     ax = fig.add_subplot()
     for _, curve, look in rows:
         ax.plot(curve.kimg, curve.value, **look.line(len(curve.kimg)))
@@ -68,14 +79,14 @@ def figure(runs, name):
     return fig
 
 
-def _note(runs, curves):
-    metric, parts = curves[0].metric, []
+def _note(runs, rows):
+    curves, parts = [curve for _, curve, _ in rows], left_out([row[:2] for row in rows])
+    metric = curves[0].metric
     if limits := metric.bands_for(curves[0].paired):
         sign = "<" if metric.better == "lower" else ">"
         classes = ", ".join(f"{name} {sign} {written(limit)}" for name, limit in zip(BANDS, limits))
         parts.append(f"Grey bands, light to dark, are the original study's: {classes}, {BANDS[-1]}")
-    if any(np.isfinite(curve.floor) for curve in curves):
-        parts.append(f"Dotted: {_floor_of(curves)} frames in place of the generated ones")
+    parts += dotted(curves)
     if curves[0].goal in CHOSEN and _best(curves):
         parts.append(f"Star: {CHOSEN[curves[0].goal]}")
     if len(curves) < len(runs):
@@ -104,9 +115,11 @@ def _bands(ax, curve):
         ax.axhspan(bottom, top, facecolor=f"{1 - 0.04 * BANDS.index(name):.2f}", linewidth=0, zorder=-2)
 
 
-def _floor_of(curves):
+def dotted(curves):
+    """Parts of a caption: what the dotted line is, where there is one."""
     told = {name for curve in curves for name in curve.rows.get("floor_of", pd.Series(dtype=str)).dropna() if name}
-    return " and ".join(sorted(told)) or FLOOR
+    whose = " and ".join(sorted(told)) or FLOOR
+    return [f"Dotted: {whose} frames in place of the generated ones"] * any(np.isfinite(c.floor) for c in curves)
 
 
 def _floor(ax, curves):

@@ -34,7 +34,7 @@ def figure(run, moments=6, rows=4):
     down = len(columns) < FEW
     n = min(ACROSS if down else rows, *map(len, columns.values()))
     shape = (len(columns), n) if down else (n, len(columns))
-    text = style.caption([run], note=f"{n} {note}, {_pixels(columns)} px, grey levels as made")
+    text = style.caption([run], note=f"Shown: {n} {note}, {_pixels(columns)} px, grey levels as made")
     fig = style.new(
         0.47 + shape[0] * min(style.COLUMN / max(shape[1], 5), 0.75), f"{run.title}: samples through training", text
     )

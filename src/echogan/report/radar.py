@@ -26,10 +26,11 @@ def figure(runs, title=None, names=None, lead=None):
     if len(spokes) < 3 or not shown:
         raise BadInput(f"a radar needs three metrics, found {', '.join(spokes) or 'none'}")
     rows = -(-len(shown) // 2)
-    curves = [curve for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
+    pairs = [(run, curve) for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
     title = title or lines.heading(runs, f"metrics at the best {lead}")
+    stages = lines.left_out(pairs)
     height = 0.55 + 0.86 * rows + 0.3 * (rows == 1)  # one row shares its height with title and caption alone
-    fig = style.new(height, title, _words(runs, curves, lead, len(shown)))
+    fig = style.new(height + 0.25 * bool(stages), title, _words(runs, pairs, lead, len(shown), stages))
     grid = fig.subplots(rows, 2, squeeze=False)
     looks = style.looks_of(runs)
     for ax, row in zip(grid.flat, shown):
@@ -117,12 +118,14 @@ def _ring(radii):
     return np.concatenate([points, points[:1]]).T
 
 
-def _words(runs, curves, lead, shown):
+def _words(runs, pairs, lead, shown, stages):
+    curves = [curve for _, curve in pairs]
     used = list({curve.metric.name: curve.metric for curve in curves}.values())
     ranges = ", ".join(f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
     linear = ", ".join(m.name for m in used if m.scale == "linear")
     ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
     parts = [ranked_by(lead, style.values_of("split", curves)), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
+    parts += stages
     parts.append(f"Moment: that of the {lines.CHOSEN[METRICS[lead].better]}, the rule that chooses weights")
     parts += ["Grey: the other panels"] * (shown > 1)
     parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))

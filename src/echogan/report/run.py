@@ -22,6 +22,7 @@ ARCHITECTURES = {
 CHOOSES = ("VAL", "TRAIN")  # whose readings make a curve; TEST reports once, in a table of its own (`held_out`)
 REPORTS = ("TEST", "ALL")
 STAGES = ("generate", "translate")  # images from noise; images made of images, such as reconstructions
+MADE = {"generate": "samples", "translate": "reconstructions"}  # by a run that does both, one after the other
 PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
 COUNTS = "_updates"  # ends the columns of losses.csv that count updates, e.g. G_updates
 
@@ -149,6 +150,16 @@ class Run:
             return ""
         rows = self.readings.dropna(subset="stage")
         return str(rows["stage"].iloc[int((rows["kimg"] - kimg).abs().argmin())])
+
+    def left_out(self, curve):
+        """What a caption says of `curve` where this run was read in two stages, of which it holds one; "" where in one."""
+        rows = self.readings
+        if curve.stage not in MADE or set(rows["stage"]) == {curve.stage}:
+            return ""
+        (other,) = set(STAGES) - {curve.stage}
+        theirs = rows.loc[rows["stage"] == other, "kimg"]
+        when = f"until {theirs.max():.4g}" if theirs.max() <= curve.kimg.min() else f"from {theirs.min():.4g}"
+        return f"readings of {MADE[curve.stage]} only; {when} kimg its {MADE[other]} were read"
 
     def curve(self, name):
         """The `Curve` of one metric, or None where this run never measured it."""

@@ -100,7 +100,7 @@ def simulated(kind):
 
 def _trained(runs):
     images = [run.data.get("images", {}).get("TRAIN") for run in runs]
-    return f"Split: TRAIN, {_span(images)} images"
+    return f"Trained on {_span(images)} TRAIN images"
 
 
 def _read(curves):

@@ -16,7 +16,7 @@ def figure(runs, name):
     curves = [curve for _, curve, _ in rows]
     rows = sorted(rows, key=lambda row: np.median(row[1].finite), reverse=curves[0].goal == "higher")
     title = lines.heading(runs, f"{name} readings")
-    fig = style.new(0.95 + 0.23 * len(rows), title, style.caption(runs, curves, _note(curves)))
+    fig = style.new(0.95 + 0.23 * len(rows), title, style.caption(runs, curves, _note(rows)))
     ax = fig.add_subplot()
     values = np.concatenate([curve.finite for curve in curves])
     if METRICS[name].scale == "log" and style.wide(values):
@@ -56,8 +56,9 @@ def _row(ax, k, values, look):
     ax.scatter(values, wobble, s=3.5, color=look.color, alpha=shade, linewidths=0, zorder=4)
 
 
-def _note(curves):
-    note = "Every reading of the run is a dot, pale early, dark late"
+def _note(rows):
+    curves = [curve for _, curve, _ in rows]
+    note = ". ".join([*lines.left_out([row[:2] for row in rows]), "Dots: single readings, pale early, dark late"])
     if any(len(curve.finite) >= ENOUGH for curve in curves):
         note += "; bar: quartiles; white: median; density only between the extremes"
     if any(len(curve.finite) < ENOUGH for curve in curves):
