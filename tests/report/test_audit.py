@@ -41,9 +41,9 @@ def test_it_says_the_rate_the_distances_and_what_they_are_read_against(found):
         "1.0 % of 300 generated images flagged",
         "0.050, flagged",
         "0.410",
-        "unseen real patients (n = 200)",
+        "unseen patients (n = 200)",
         "Data: test frames",
-        "5.0 % (2.4–9.0) of unseen real patients",
+        "5.0 % (2.4–9.0) of unseen patients",
         "AuthPct 93.0 (real: 94.5)",
         "C_T -0.4",
     ):

@@ -83,6 +83,16 @@ def test_one_share_without_ejection_fractions_has_one_figure(table, tmp_path):
     ]  # fmt: skip
 
 
+def test_titles_call_no_simulated_patient_real_and_the_error_says_what_it_is_of(table):
+    figures = [downstream.boxes(table, 0.1), downstream.learning_curves(table), downstream.agreement(table, 0.1)]
+    for figure in figures:
+        axes = " ".join(ax.get_xlabel() for ax in figure.axes)
+        assert "real" not in figure.get_suptitle() + axes and "patients" in figure.get_suptitle() + axes
+        assert "(simulated, not echocardiograms)" in figure.get_supxlabel().replace("\n", " ")
+    two, one = (downstream.agreement(table, share).get_supxlabel().replace("\n", " ") for share in (0.1, 1.0))
+    assert "mean absolute error, of the mean over seeds" in two and "over seeds" not in one
+
+
 def test_a_training_set_without_ejection_fractions_is_named(table):
     table.loc[(table["arm"] == "both") & (table["patient"] != "p0"), "EF_obtained"] = np.nan
     figure = downstream.agreement(table, 1.0)
@@ -95,6 +105,7 @@ def test_the_plane_shows_every_image(tmp_path):
     real, fake = np.random.default_rng(0).normal(size=(2, 40, 6))
     figure = downstream.plane(principal_plane(real, fake[:30]), 55.0, "synthetic phantom", "the segmenter")
     assert [len(dots.get_offsets()) for dots in figure.axes[0].collections] == [40, 30]
+    assert "synthetic phantom (simulated, not echocardiograms)" in figure.get_supxlabel()
 
 
 def test_tables_that_are_none_of_ours_are_refused(tmp_path):

@@ -55,7 +55,7 @@ def _distributions(ax, audit):
     values = np.concatenate([audit.fakes, audit.heldout])
     edges = np.linspace(min(0, values.min()), values.max(), 41)
     for distances, colour, name in (
-        (audit.heldout, UNSEEN, f"unseen real patients (n = {len(audit.heldout):,})"),
+        (audit.heldout, UNSEEN, f"unseen patients (n = {len(audit.heldout):,})"),
         (audit.fakes, GENERATED, f"generated (n = {len(audit.fakes):,})"),
     ):
         share = 100 * np.histogram(distances, edges)[0] / len(distances)
@@ -74,9 +74,9 @@ def _distributions(ax, audit):
 def _caption(audit):
     row = audit.row
     return (
-        f"Data: {audit.kind}. {row['n_training']:,} training frames of {row['training_patients']:,} patients; "
-        f"{row['heldout_patients']:,} unseen patients, one frame each. Flagged: {_interval('flagged', row)} of the generated "
-        f"images, {_interval('false_flags', row)} of unseen real patients (95 % intervals). AuthPct {row['AuthPct']:.1f} "
+        f"Data: {audit.kind}{style.simulated(audit.kind)}. {row['n_training']:,} training frames of "
+        f"{row['training_patients']:,} patients; {row['heldout_patients']:,} unseen patients, one frame each. Flagged: {_interval('flagged', row)} of the generated "
+        f"images, {_interval('false_flags', row)} of unseen patients (95 % intervals). AuthPct {row['AuthPct']:.1f} "
         f"(real: {row['floor_AuthPct']:.1f}), C_T {row['C_T']:.1f}. Planted copies caught: exact {row['caught_exact']:.0f} %, "
         f"cropped {row['caught_cropped']:.0f} %, turned {row['caught_turned']:.0f} %, regraded {row['caught_regraded']:.0f} %, "
         f"all three {row['caught_changed']:.0f} %. Numbers under pictures: distance to the generated image."

@@ -1,4 +1,4 @@
-"""What synthetic echoes are good for: overlap by training set, by share of the real patients, and ejection fractions.
+"""What synthetic echoes are good for: overlap by training set, by share of the patients, and ejection fractions.
 
 A patient counts once: seeds of one cell are averaged patient by patient before anything is compared. p values are Wilcoxon's,
 paired over patients, two-sided, against segmenters trained on the same share of real patients alone; not corrected.
@@ -79,8 +79,8 @@ def overview(table):
     rows = summary(table)
     stars = np.where(rows["p_against_real"] < 0.05, " *", "")
     rows["text"] = [f"{mean:.3g} ± {sd:.2g}{star}" for mean, sd, star in zip(rows["mean"], rows["sd"], stars)]
-    rows["real patients"] = [f"{100 * share:g} %" for share in rows["share"]]
-    keys = ["real patients", "measure"]
+    rows["patients"] = [f"{100 * share:g} %" for share in rows["share"]]
+    keys = ["patients", "measure"]
     order = pd.MultiIndex.from_frame(rows[keys].drop_duplicates())
     wide = rows.pivot(index=keys, columns="arm", values="text").reindex(order)
     return wide[[arm for arm in ARMS if arm in wide]].rename(columns=ARMS).rename_axis(columns=None).fillna("")
@@ -110,7 +110,7 @@ def boxes(table, share):
     """Dice of every TEST patient: a panel per structure, a row per training set, its p value beside it."""
     names = structures(table)
     arms = by_patient(table, share, f"Dice_{names[0]}").columns
-    title = f"Overlap by training set, {100 * share:g} % of the real patients"
+    title = f"Overlap by training set, {100 * share:g} % of the patients"
     note = "Box: quartiles and median, whiskers: 5-95 %, dots: patients, right: mean, gain over real, p"
     fig = style.new(0.95 + len(names) * (0.3 + 0.16 * len(arms)), title, _caption(table, share, note))
     for ax, name in zip(fig.subplots(len(names), 1, squeeze=False)[:, 0], names):
@@ -130,10 +130,10 @@ def boxes(table, share):
 
 @style.styled
 def learning_curves(table):
-    """Mean Dice of the TEST patients over the share of real patients, a panel per structure, with standard errors."""
+    """Mean Dice of the TEST patients over the share of those that train, a panel per structure, with standard errors."""
     names, shares = structures(table), sorted(table["share"].unique())
     note = "Bars: standard error over patients"
-    fig = style.new(2.6, "How much real data a segmenter needs", _caption(table, None, note))
+    fig = style.new(2.6, "How many patients a segmenter needs", _caption(table, None, note))
     grid = fig.add_gridspec(2, len(names), height_ratios=[0.3, 1])
     for ax, name in zip((fig.add_subplot(grid[1, i]) for i in range(len(names))), names):
         wides = {share: by_patient(table, share, f"Dice_{name}") for share in shares}
@@ -145,7 +145,7 @@ def learning_curves(table):
         ax.set_xscale("log")
         ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
         ax.set_xticks([], minor=True)
-        ax.set(title=name.replace("_", " "), xlabel="% of real patients")
+        ax.set(title=name.replace("_", " "), xlabel="% of the patients")
     fig.axes[0].set_ylabel("Dice")
     legend = fig.add_subplot(grid[0, :])
     legend.axis("off")
@@ -164,9 +164,11 @@ def agreement(table, share):
         "EF by discs (both views where there are two) of obtained against reference masks; lines and numbers: "
         "bias, 95 % limits, mean absolute error"
     )
+    if table.loc[np.isclose(table["share"], share), "seed"].nunique() > 1:
+        note += ", of the mean over seeds"  # which errs less than the seeds do on average, as `summary` has it
     if missing := [ARMS[arm] for arm in by_patient(table, share, "size") if arm not in arms]:
         note += f"; of fewer than two patients have both masks chambers to measure by: {', '.join(missing)}"
-    title = f"Ejection fraction, {100 * share:g} % of the real patients"
+    title = f"Ejection fraction, {100 * share:g} % of the patients"
     fig = style.new(0.9 + 1.35 * rows, title, _caption(table, share, note))
     axes = fig.subplots(rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, arm in zip(axes, arms):
@@ -198,7 +200,7 @@ def plane(found, told_apart, kind, space):
     title = f"Real and synthetic images in the features of {space}"
     note = "Principal components of the real images. 50 % would be indistinguishable, 100 % separate clusters"
     n = f"{len(found.real):,} real, {len(found.fake):,} synthetic images"
-    fig = style.new(2.9, title, f"Data: {kind}. n: {n}. {note}.")
+    fig = style.new(2.9, title, f"Data: {kind}{style.simulated(kind)}. n: {n}. {note}.")
     ax = fig.add_subplot()
     looks = zip((found.real, found.fake), ("real", "synthetic"), style.looks(2))
     for points, name, look in looks:
