@@ -12,6 +12,7 @@ from PIL import Image
 
 from echogan import notebook
 from echogan.engine.fit import Progress
+from echogan.errors import BadInput
 from echogan.models import wgan
 from tests.conftest import blobs
 
@@ -127,3 +128,13 @@ def test_a_run_is_named_by_what_it_may_not_change(frames):
         notebook.run_name("demo", config, frames.where(np.arange(len(frames)) != 3), 0),
     }
     assert len(others) == 3 and name not in others
+
+
+def test_an_upload_that_was_cancelled_is_one_sentence():
+    class Files:
+        def __init__(self, picked):
+            self.upload = lambda: picked
+
+    assert notebook.uploaded(Files({"clip.avi": b""})) == "clip.avi"
+    with pytest.raises(BadInput, match="no file was uploaded; run this cell again"):
+        notebook.uploaded(Files({}))

@@ -234,7 +234,15 @@ def _readings(row):
     return f"against {row['split']} at {float(row['kimg']):.4g} kimg: {words}" if words else ""
 
 
-# ------------------------------------------------------------------------------------------------ runs
+# ------------------------------------------------------------------------------------------------ files and runs
+
+
+def uploaded(files):
+    """The file that a user picks in the dialogue of Colab's `files`; a `BadInput` where none was picked."""
+    names = list(files.upload())
+    if not names:
+        raise BadInput("no file was uploaded; run this cell again and choose one, or untick upload")
+    return names[0]
 
 
 def run_name(name, config, frames, seed):

@@ -13,11 +13,16 @@ def found(data, wanted):
     if not str(data).strip():
         raise BadInput('data is empty; write "phantom" or a path')
     path = Path(data)
-    if not path.exists() and on_drive(path) and not (DRIVE / "MyDrive").is_dir():
-        raise BadInput(f"{data} is on Google Drive, which is not mounted; tick use_drive and run that cell")
+    refuse_unmounted(path)
     if not path.exists():
         raise BadInput(f'{data} does not exist; use "phantom", {wanted}')
     return path
+
+
+def refuse_unmounted(path):
+    """A `BadInput` for a path on Google Drive while that is not there."""
+    if on_drive(path) and not (DRIVE / "MyDrive").is_dir():
+        raise BadInput(f"{path} is on Google Drive, which is not mounted; tick use_drive and run that cell")
 
 
 def kept(source):
