@@ -6,6 +6,7 @@ import torch
 
 from echogan.contract import Architecture
 from echogan.data.frames import FrameSet
+from echogan.engine.evaluate import apart, in_turn
 from echogan.engine.feed import feed_of, to_grey
 from echogan.engine.gallery import Gallery
 from echogan.errors import BadInput
@@ -53,6 +54,22 @@ def test_the_sheet_of_a_translation_shows_input_output_goal_side_by_side(frames)
     first, second, third = (cells[:, 33 * k : 33 * k + 32] for k in range(3))
     assert np.array_equal(first, val[0]) and np.array_equal(third, val[0])
     assert np.abs(second.astype(int) - np.clip(val[0].astype(int) + 64, 0, 255)).max() <= 1
+
+
+def test_a_sheet_shows_every_patient_before_it_shows_one_twice(frames):
+    frames.index["patient"] = [f"p{i // 4}" for i in range(64)]  # VAL: two patients with four frames each
+    val = frames.split("VAL").images
+    sheet, row = Gallery(frames, Config, ("image",)).look(Identity(), 1.0)
+    starts = [(33 * r, 99 * c) for r in range(4) for c in range(2)]
+    found = [np.flatnonzero((val == sheet[y : y + 32, x : x + 32]).all((1, 2)))[0] for y, x in starts]
+    assert found == [0, 4, 1, 5, 2, 6, 3, 7]
+    assert row["SSIM"] == pytest.approx(1), "the reading compares each with its own"
+
+
+def test_few_frames_are_of_many_patients(frames):
+    val = frames.split("TRAIN")
+    assert apart(val, 6).index["patient"].tolist() == [f"p{i}" for i in range(6)]
+    assert in_turn(["a", "a", "a", "b"], 3) == [0, 3, 1] and in_turn([], 3) == []
 
 
 def test_a_feed_carries_what_an_architecture_asks_for(frames):

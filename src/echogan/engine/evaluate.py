@@ -1,5 +1,7 @@
 """A reading during training: generated images against frames of VAL, beside what real images reach."""
 
+from collections import Counter
+
 import numpy as np
 
 from echogan.metrics.histogram import jensen_shannon
@@ -22,6 +24,20 @@ def spread(images, n, seed=0):
     if len(images) <= n:
         return images
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]
+
+
+def in_turn(groups, n):
+    """Positions of at most `n` rows: the first of each group (a patient, say), then the second of each, and on."""
+    seen, turns = Counter(), []
+    for position, group in enumerate(groups):
+        turns.append((seen[group], position))
+        seen[group] += 1
+    return [position for _, position in sorted(turns)[:n]]
+
+
+def apart(frames, n):
+    """At most `n` rows of a `FrameSet`, in their order, of as many patients as there are."""
+    return frames.where(np.isin(np.arange(len(frames)), in_turn(frames.index["patient"], n)))
 
 
 class Reading:

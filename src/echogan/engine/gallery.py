@@ -3,9 +3,10 @@
 import numpy as np
 
 from echogan import encoders
+from echogan.contract import BLOCK
 from echogan.data.images import grid
 from echogan.engine import translating, watch
-from echogan.engine.evaluate import READINGS, Reading, spread
+from echogan.engine.evaluate import READINGS, Reading, in_turn, spread
 from echogan.engine.feed import plain_feed, resized
 from echogan.engine.sampling import Wanted, generated
 from echogan.metrics.paired import reconstruction
@@ -25,7 +26,10 @@ class Gallery:
         self.reading = Reading(resized(chosen[0].images, config.resolution).numpy(), self.goal, encoder=encoder)
         self.chosen_by = self.reading.chosen_by
         source = parts[1].domain("A") if "A" in inputs else chosen[1]
-        self.feed = plain_feed(source.where(_spread(source)), config, inputs, device, seed)
+        source = source.where(_spread(source))
+        self.feed = plain_feed(source, config, inputs, device, seed)
+        # Frames of one patient are much alike: beside each other they would look like collapse.
+        self.shown = in_turn(source.index["patient"][:BLOCK], translating.PANELS)
 
     @staticmethod
     def criterion():
@@ -36,7 +40,7 @@ class Gallery:
         """(sample grid uint8 (H, W), {column: value} of metrics.csv) of a model, in evaluation mode."""
         if model.makes(kimg) == "translate":
             images = translating.translated(model, self.feed, Wanted(self.seed))
-            sheet = translating.sheet(model, self.feed, self.seed, images)
+            sheet = translating.sheet(model, self.feed, self.seed, images, self.shown)
             images = images.cpu().numpy()
             row = reconstruction(images, self.goal) if model.paired else {}
         else:

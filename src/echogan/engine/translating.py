@@ -32,13 +32,14 @@ def translated(model, feed, wanted=BEST):
     return torch.cat([to_grey(model.translated(batch, **wanted.choices)) for batch in batches(feed, wanted.seed)])
 
 
-def sheet(model, feed, seed=0, images=None):
-    """Translations uint8 (H, W), each between its inputs and its goal; of the first rows of a feed."""
+def sheet(model, feed, seed=0, images=None, rows=range(PANELS)):
+    """Translations uint8 (H, W), each between its inputs and its goal; of `rows` among the first `BLOCK` of a feed."""
     batch = next(batches(feed, seed))
     images = to_grey(model.translated(batch)) if images is None else images
     before, after = model.panel(batch)
-    panels = [*map(to_grey, before), images[: len(batch["image"])], *map(to_grey, after)]
-    cells = torch.stack([panel[:PANELS].cpu() for panel in panels], 1).flatten(0, 1).numpy()
+    panels = [*map(to_grey, before), images, *map(to_grey, after)]
+    shown = [row for row in rows if row < len(batch["image"])]
+    cells = torch.stack([panel[shown].cpu() for panel in panels], 1).flatten(0, 1).numpy()
     return grid(cells, columns=len(panels) * (6 // len(panels) or 1))
 
 
