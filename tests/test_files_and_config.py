@@ -26,7 +26,9 @@ def test_settings_are_read_as_their_types():
     "pair, said",
     [
         ("steeps=2", "did you mean 'steps'"),
-        ("steps=two", "must be a int"),
+        ("steps=two", "must be an int, got 'two'$"),
+        ("steps=2,", "steps must be an int, got '2,'; settings have spaces between them, no commas"),
+        ("lr=x", "lr must be a float"),
         ("warm=yes", "true or false"),
         ("lr", "key=value"),
     ],

@@ -115,6 +115,9 @@ class Settings:
     row_kimg: float = 0.0  # kimg between rows of losses.csv; 0 = a hundredth of kimg at the start of the run
 
 
+NUMBERS = {int: "an int", float: "a float"}
+
+
 def changed(config, pairs):
     """`config` (a frozen dataclass) with `key=value` strings applied, each value read as its field's type."""
     known = {f.name: f for f in fields(config)}
@@ -123,7 +126,7 @@ def changed(config, pairs):
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise BadInput(f"--set wants key=value, got {pair!r}")
+            raise BadInput(f"settings are key=value, with spaces between them, got {pair!r}")
         if key not in known:
             raise BadInput(f"{type(config).__qualname__} has no setting {key!r}{nearest(key, known)}")
         values[key] = _parse(key, text, types[key])
@@ -138,7 +141,8 @@ def _parse(key, text, kind):
     try:
         return kind(text)
     except ValueError as error:
-        raise BadInput(f"{key} must be a {kind.__name__}, got {text!r}") from error
+        hint = "; settings have spaces between them, no commas" if "," in text else ""
+        raise BadInput(f"{key} must be {NUMBERS[kind]}, got {text!r}{hint}") from error
 
 
 def differences(old, new, ignore=()):

@@ -206,6 +206,9 @@ def test_folders_that_cannot_be_judged_are_refused(tmp_path):
         judge(blobs(20), study(), "test")
     with pytest.raises(BadInput, match="has 4 images of TEST; metrics need at least 16"):
         judge(blobs(20), study(16))
+    with pytest.raises(BadInput, match="has 4 images of TEST; metrics need at least 16"):
+        engine.check_enough(study(16))
+    engine.check_enough(study(64))
 
 
 def test_networks_are_those_whose_weights_are_here(real_weights, encoder):

@@ -190,9 +190,14 @@ def test_a_loss_that_is_not_a_number_stops_the_run_with_its_name(frames, tmp_pat
 def test_a_gpu_that_is_not_there_is_an_error(frames, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(BadInput, match="torch sees no GPU"):
+    with pytest.raises(BadInput, match=r"torch sees no GPU.*in a notebook: a runtime with a GPU"):
         train(frames, tmp_path, replace(SETTINGS, device="cuda"))
     assert not (tmp_path / "wgan").exists()
+
+
+def test_on_google_drive_whose_bin_fills_states_are_saved_more_seldom(tmp_path):
+    assert module.save_seconds(tmp_path) == module.SAVE_SECONDS
+    assert module.save_seconds("/content/drive/MyDrive/EchoGAN/experiments/wgan/t") >= 10 * module.SAVE_SECONDS
 
 
 def test_a_broken_checkpoint_is_named(frames, tmp_path, again):

@@ -87,7 +87,8 @@ class FrameSet:
         part = self.where(self._column("domain") == name)
         if not len(part):
             raise BadInput(
-                f"the frames have no domain {name}; make them with `echogan camus --low` or `echogan domains`"
+                f"the frames have no domain {name}; make them with `echogan camus --low` or `echogan domains`; in a notebook: "
+                "give a folder with trainA, trainB, testA and testB"
             )
         return part
 

@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from echogan import encoders, models
-from echogan.config import RunFolder, Settings
+from echogan.config import RunFolder, Settings, on_drive
 from echogan.data.images import read_png, write_png
 from echogan.engine import checkpoint, watch
 from echogan.engine.describe import adopt, describe, keep_record, resolved
@@ -26,6 +26,7 @@ from echogan.errors import BadInput
 from echogan.files import write_json
 
 SAVE_SECONDS = 60  # between resume states, which are written only where a row was just read
+DRIVE_SECONDS = 900  # on Google Drive, whose bin keeps every state that a newer one replaced, and counts it
 READ_ROWS = 10  # rows of losses.csv between readings, beside those at moments
 
 
@@ -84,7 +85,8 @@ def enough_memory(run):
         parts = run.settings.accumulate
         raise BadInput(
             f"a batch of {run.config.batch} in {parts} part{'s' * (parts > 1)} does not fit on {hardware(run.device)}; use "
-            f"--accumulate {2 * parts}, which needs half the memory, or a smaller batch"
+            f"--accumulate {2 * parts}, which needs half the memory, or a smaller batch; in a notebook: change = "
+            f'"batch={max(run.config.batch // 2, 1)}"'
         ) from error
 
 
@@ -114,8 +116,10 @@ class Run:
         self.frames = frames
         self.feed = feed_of(frames.split("TRAIN"), self.config, self.model.inputs, self.device, settings.seed)
         if self.config.batch > len(self.feed):
+            fits = 2 ** (len(self.feed).bit_length() - 1)
             raise BadInput(
-                f"a batch of {self.config.batch} is more than the {len(self.feed)} training frames; use --set batch=..."
+                f"a batch of {self.config.batch} is more than the {len(self.feed)} training frames; use --set batch={fits}; "
+                f'in a notebook: change = "batch={fits}"'
             )
         self.first = rank() == 0  # of the processes that train together: the one that looks and writes
         self.seconds, self.latest = 0.0, {}
@@ -138,7 +142,7 @@ class Run:
             if self.first and (done or moment or clock.images // row % READ_ROWS == 0):
                 self._look(done or moment)
             stop = agreed(self.first and self._stalled())
-            if self.first and (done or stop or time.monotonic() - saved > SAVE_SECONDS):
+            if self.first and (done or stop or time.monotonic() - saved > save_seconds(self.folder.path)):
                 self._save()
                 saved = time.monotonic()
             callback(Progress(clock.kimg, target / 1000, losses, self.latest, self.sheet))
@@ -259,6 +263,11 @@ class Run:
         self.gallery = self.gallery_of(
             self.frames, self.config, self.model.inputs, self.device, self.settings.seed, encoder
         )
+
+
+def save_seconds(path):
+    """Seconds between the resume states of a run at `path`."""
+    return DRIVE_SECONDS if on_drive(path) else SAVE_SECONDS
 
 
 def recorded(folder):

@@ -109,6 +109,11 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
     }
 
 
+def check_enough(frames, split="TEST"):
+    """A `BadInput`, before anything is trained, where `judge` would find too few frames in a split."""
+    _reference(frames, split, None)
+
+
 def keep(source, row):
     """Append a row of `judge` to the metrics.csv of the run it is of; returns the file."""
     run = RunFolder.find(source)

@@ -30,7 +30,8 @@ def pick_device(name="auto"):
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BadInput(
-            f"device {name!r} was asked for, but torch sees no GPU; run `echogan doctor`, or use --device cpu"
+            f"device {name!r} was asked for, but torch sees no GPU; run `echogan doctor`, or use --device cpu; in a notebook: "
+            'a runtime with a GPU, or device = "cpu"'
         )
     try:
         device = torch.device(name)

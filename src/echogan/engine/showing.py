@@ -9,6 +9,7 @@ from echogan.data.frames import FrameSet
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.evaluate import spread
 from echogan.engine.feed import resized, to_grey, to_signed
+from echogan.engine.launch import hardware
 from echogan.engine.sampling import Wanted, find_weights, generated
 from echogan.engine.translating import batches, inputs_of, translated
 from echogan.metrics import jpeg2000
@@ -36,6 +37,7 @@ class Showing:
     split: str
     total: int  # frames of the split, of which `real` are n
     real: np.ndarray
+    hardware: str
     generated: np.ndarray | None = None
     given: str = ""  # names of the inputs, where the config chooses them
     translation: tuple = ()  # inputs, what was made of them, and what it aimed at, each (n, size, size)
@@ -61,6 +63,7 @@ def showing(run, frames, split="TEST", n=6, wanted=None, device="cpu"):
         split=split,
         total=total,
         real=real,
+        hardware=hardware(torch.device(device)),
         generated=generated(model, len(real), wanted).cpu().numpy() if makes else None,
         given=getattr(model.config, "given", ""),
         translation=_translation(model, few, device) if model.paired or "A" in model.inputs else (),

@@ -13,6 +13,7 @@ from echogan.contract import BLOCK, Head
 from echogan.data.frames import FrameSet
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import resized, sampled, to_grey
+from echogan.engine.launch import hardware
 from echogan.engine.sampling import find_weights
 from echogan.errors import BadInput, nearest
 from echogan.preprocessing.masks import check_masks
@@ -71,14 +72,17 @@ def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
 
 @dataclass(frozen=True)
 class Beside:
-    """Masks uint8 (N, size, size), images (K, N, size, size) of each, true ones where there are; and what they are."""
+    """Masks uint8 (N, size, size), images (K, N, size, size) of each, true ones where there are; and what a caption says."""
 
     masks: np.ndarray
     made: np.ndarray
     real: np.ndarray | None
     labels: dict
-    source: str
-    caption: str
+    source: str  # run and moment
+    kind: str  # of the frames whose masks these are
+    drawn: str  # split of those, and how masks were drawn if not as they are
+    trained_on: str
+    hardware: str
 
 
 def beside(run, frames, wish, kimg=None, device="cpu"):
@@ -91,11 +95,9 @@ def beside(run, frames, wish, kimg=None, device="cpu"):
         real = frames.split(wish.split).images[drawn.origin[: wish.n]]
         real = resized(real, model.config.resolution).numpy()
     source = f"{header['arch']}/{header['name']} at {header['kimg']:g} kimg"
-    drawn_how = "" if wish.source == "masks" else f", {wish.source}"
-    caption = (
-        f"Masks: {len(masks)} of the {wish.split} split of {frames.kind}{drawn_how}. Trained on: {header['data']}."
-    )
-    return Beside(masks, made, real, frames.labels, source, caption)
+    drawn_how = wish.split if wish.source == "masks" else f"{wish.split}, {wish.source}"
+    told = (source, frames.kind, drawn_how, str(header["data"]), hardware(torch.device(device)))
+    return Beside(masks, made, real, frames.labels, *told)
 
 
 def _filler(run, frames, kimg, device):

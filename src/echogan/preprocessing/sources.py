@@ -52,7 +52,9 @@ def find_source(path, seed=0):
 
 def _refuse_camus(path, names):
     if any(name.lower().endswith(CAMUS_SUFFIXES) for name in names):
-        raise BadInput(f"{path} holds files as CAMUS has them; prepare it with `echogan camus`")
+        raise BadInput(
+            f"{path} holds files as CAMUS has them; prepare it with `echogan camus`, or use the notebook SPADE"
+        )
 
 
 def is_study(folder):
