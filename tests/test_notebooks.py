@@ -222,3 +222,17 @@ def test_openmp_is_told_to_spin_shortly_before_torch_loads(path):
     """Beside another program the default made the notebook's training more than five times as slow."""
     source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
     assert 0 < source.find("GOMP_SPINCOUNT") < source.find("import torch")
+
+
+@every_training_notebook
+def test_what_may_stop_a_run_or_change_its_loss_comes_before_it(path):
+    assert "install_weights = False" in parameters(path).source
+    code = "\n".join(cell.source for cell in code_cells(path))
+    places = [code.find(words) for words in ("install_missing(print)", "check_enough(test", "= fit(")]
+    assert -1 not in places and places == sorted(places)
+
+
+@every_training_notebook
+def test_no_cell_ends_in_the_page_that_torch_prints_of_a_model(path):
+    ends = [cell.source.splitlines()[-1] for cell in code_cells(path)]
+    assert "model" not in ends and not any(end.startswith("os.environ.setdefault") for end in ends)
