@@ -57,8 +57,9 @@ packages = {packages}
 for package in packages:
     Path(package).mkdir(parents=True, exist_ok=True)
 """
-DRIVE = """# @title Google Drive: runs kept there go on exactly where a disconnect left them
+DRIVE = """# @title Google Drive: for data of yours that lie there, and for runs that a disconnect shall not end
 import os
+import sys
 
 use_drive = False  # @param {type:"boolean"}
 drive_folder = "EchoGAN"  # @param {type:"string"}
@@ -67,7 +68,9 @@ if use_drive and "google.colab" in sys.modules:
     from google.colab import drive
 
     drive.mount("/content/drive")
-    os.environ["ECHOGAN_EXPERIMENTS"] = f"/content/drive/MyDrive/{drive_folder}/experiments"
+    for name in ("experiments", "weights"):
+        os.environ[f"ECHOGAN_{name.upper()}"] = f"/content/drive/MyDrive/{drive_folder}/{name}"
+    print(f"your files are below /content/drive/MyDrive; runs and weights go to {drive_folder} there")
 """
 MODULES = """## The modules of EchoGAN
 
@@ -149,7 +152,9 @@ def build(source):
         cell.id = str(number)  # as nbstripout numbers them
     colab = {"provenance": [], "toc_visible": True, "collapsed_sections": ["modules"]}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    metadata = {"accelerator": "GPU", "colab": colab, "kernelspec": kernel, "language_info": {"name": "python"}}
+    metadata = {"colab": colab, "kernelspec": kernel, "language_info": {"name": "python"}}
+    if source.parent.name == "training":  # extraction would hold a GPU that it does not use
+        metadata["accelerator"] = "GPU"
     notebook = new_notebook(cells=cells, metadata=metadata)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"

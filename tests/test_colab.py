@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from echogan.errors import BadInput
+from echogan.notebook import uploaded
 from tests.test_notebooks import TRAINING, code_cells, narrow, tiny  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).parents[1]
@@ -172,7 +174,43 @@ def test_modules_are_forms_that_write_exactly_the_package(source):
 def test_the_drive_is_mounted_on_request_and_in_colab_alone(source):
     (cell,) = [cell.source for cell in code_cells(twin(source)) if "drive.mount" in cell.source]
     assert "use_drive = False  # @param" in cell
-    assert 'if use_drive and "google.colab" in sys.modules:' in cell and "ECHOGAN_EXPERIMENTS" in cell
+    assert 'if use_drive and "google.colab" in sys.modules:' in cell
+
+
+class Colab:
+    """Stands for the module `google.colab`."""
+
+    def __init__(self, picked=()):
+        self.mounted = []
+        self.drive = type("drive", (), {"mount": self.mounted.append})
+        self.files = type("files", (), {"upload": lambda: dict.fromkeys(picked)})
+
+
+def test_on_drive_lie_the_runs_and_the_weights_that_they_began_with(monkeypatch, capsys):
+    for name in ("EXPERIMENTS", "WEIGHTS"):
+        monkeypatch.setenv(f"ECHOGAN_{name}", "elsewhere")
+    colab = Colab()
+    for name, module in (("google", Colab()), ("google.colab", colab)):
+        monkeypatch.setitem(sys.modules, name, module)
+    exec(generator.DRIVE.replace("use_drive = False", "use_drive = True"), {})
+    assert colab.mounted == ["/content/drive"] and "your files are below" in capsys.readouterr().out
+    for name in ("experiments", "weights"):
+        assert os.environ[f"ECHOGAN_{name.upper()}"] == f"/content/drive/MyDrive/EchoGAN/{name}"
+
+
+@every_twin
+def test_only_what_trains_asks_for_a_gpu(source):
+    metadata = nbformat.reads(built(source), as_version=4).metadata
+    assert ("accelerator" in metadata) == (source in TRAINING)
+
+
+def test_an_upload_that_was_cancelled_ends_extraction_in_one_sentence(monkeypatch):
+    (extraction,) = set(SOURCES) - set(TRAINING)
+    (cell,) = [cell.source for cell in code_cells(extraction) if "if upload and" in cell.source]
+    for name in ("google", "google.colab"):
+        monkeypatch.setitem(sys.modules, name, Colab())
+    with pytest.raises(BadInput, match="no file was uploaded"):
+        exec(cell, {"sys": sys, "uploaded": uploaded, "upload": True, "recordings": "phantom"})
 
 
 @every_twin
