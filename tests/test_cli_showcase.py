@@ -59,6 +59,9 @@ def test_an_enhancer_is_shown_beside_what_it_added_and_the_truth(tmp_path):
     np.testing.assert_array_equal(added, np.clip(128 + made - low, 0, 255))
     rows = pictures(figures(shown, truth=shown.real)["held_out"])
     assert list(rows) == ["input", "enhanced", "added", "truth"] and shown.generated is None
+    caption = figures(shown)["held_out"].get_supxlabel().replace("\n", " ")
+    assert "32 px" in caption and "thread" in caption
+    assert "Added: grey where nothing changed, white +127 grey levels or more, black −128" in caption
 
 
 @pytest.mark.parametrize(

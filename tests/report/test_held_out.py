@@ -35,8 +35,28 @@ def test_a_run_without_a_kid_comes_after_those_that_have_one(runs):
 
 
 def test_the_caption_names_split_counts_and_encoder(runs):
+    for run in runs:
+        run.metrics["size"] = 64.0
     words = held_out.caption(runs)
-    assert "synthetic phantom, TEST, 787 images from noise against 787 real" in words and "Inception-2015" in words
+    assert "synthetic phantom (simulated, not echocardiograms), TEST, 787 images from noise against 787 real" in words
+    assert "real, 64 px; encoder Inception-2015; hardware 2 x CPU; " in words
+    runs[0].metrics["hardware"] = "a GPU"
+    assert "hardware 2 x CPU, a GPU; " in held_out.caption(runs)
+
+
+@pytest.mark.parametrize("stage", ["generate", "translate"])
+def test_likeness_is_of_true_pairs_alone_and_lpips_of_random_ones_has_a_name_of_its_own(runs, stage):
+    runs = runs[:2]
+    for run, paired in zip(runs, ("reconstruction", "diversity")):
+        run.metrics = run.metrics.assign(
+            stage=stage, paired=paired, SSIM=0.3, LPIPS=0.2, LPIPS_error=0.01, floor_LPIPS=0.1
+        )
+    likeness = held_out.table(runs, ("SSIM", "LPIPS"), stage)
+    assert likeness.loc["gp", "SSIM"] == "0.3" and likeness.loc["r1", "SSIM"] == likeness.loc["r1", "LPIPS"] == "–"
+    shown = held_out.table(runs[1:], stage=stage)
+    assert not {"SSIM", "LPIPS"} & set(shown)
+    if stage == "generate":
+        assert list(shown[held_out.VARIETY]) == ["0.2 ± 0.02", "0.1"]
 
 
 def test_without_test_rows_the_table_is_empty(runs):
@@ -51,10 +71,13 @@ def test_the_page_of_a_run_shows_it_and_curves_leave_it_out(runs, monkeypatch):
 
 def test_images_made_of_images_have_rows_and_columns_of_their_own(runs):
     made, other = runs[:2]
-    made.metrics = made.metrics.assign(stage="translate", SSIM=0.7, JPEG2000_SSIM=0.6)
+    made.metrics = made.metrics.assign(stage="translate", paired="reconstruction", SSIM=0.7, JPEG2000_SSIM=0.6)
     assert held_out.stages([made, other]) == ["generate", "translate"]
     table = held_out.table([made, other], stage="translate")
-    assert list(table.index) == ["gp", "real vs real"] and table.loc["gp", "JPEG2000_SSIM"] == "0.6"
+    assert list(table.index) == ["gp", "real vs real"] and list(table.loc["gp", ["SSIM", "JPEG2000_SSIM"]]) == [
+        "0.7",
+        "0.6",
+    ]
     assert list(held_out.table([made, other]).index) == ["r1", "real vs real"]
     assert "787 images made of the held-out ones" in held_out.caption([made], "translate")
     assert "no run was judged on TEST yet" in held_out.caption([made], "generate")

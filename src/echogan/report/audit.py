@@ -75,11 +75,12 @@ def _caption(audit):
     row = audit.row
     return (
         f"Data: {audit.kind}{style.simulated(audit.kind)}. {row['n_training']:,} training frames of "
-        f"{row['training_patients']:,} patients; {row['heldout_patients']:,} unseen patients, one frame each. Flagged: {_interval('flagged', row)} of the generated "
-        f"images, {_interval('false_flags', row)} of unseen patients (95 % intervals). AuthPct {row['AuthPct']:.1f} "
-        f"(real: {row['floor_AuthPct']:.1f}), C_T {row['C_T']:.1f}. Planted copies caught: exact {row['caught_exact']:.0f} %, "
-        f"cropped {row['caught_cropped']:.0f} %, turned {row['caught_turned']:.0f} %, regraded {row['caught_regraded']:.0f} %, "
-        f"all three {row['caught_changed']:.0f} %. Numbers under pictures: distance to the generated image."
+        f"{row['training_patients']:,} patients; {row['heldout_patients']:,} unseen patients, one frame each. "
+        f"Flagged: {_interval('flagged', row)} of the generated images, {_interval('false_flags', row)} of unseen patients "
+        f"(95 % intervals). AuthPct {row['AuthPct']:.1f} (real: {row['floor_AuthPct']:.1f}), C_T {row['C_T']:.1f}. "
+        f"Planted copies caught: exact {row['caught_exact']:.0f} %, cropped {row['caught_cropped']:.0f} %, turned "
+        f"{row['caught_turned']:.0f} %, regraded {row['caught_regraded']:.0f} %, all three {row['caught_changed']:.0f} %. "
+        "Numbers under pictures: distance to the generated image."
     )
 
 

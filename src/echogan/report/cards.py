@@ -154,7 +154,8 @@ def _on_test(runs):
             for group in [[run for run in judged if run.arch == arch]]
         ]
         if tables:
-            frame = pd.concat(tables).fillna("").drop_duplicates(ignore_index=True)
+            frame = pd.concat(tables).fillna("–").drop_duplicates(ignore_index=True)
+            frame = frame[["index", "kimg", *(name for name in names if name in frame)]]
             floor = frame["index"] == held_out.FLOOR
             rows = pd.concat([frame[~floor], frame[floor]]).to_numpy()
             head = ("run", *frame.columns[1:])

@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from echogan.report import style
 from echogan.report.metrics import written
 from echogan.report.run import STAGES
 
-SHOWN = ("FID", "KID", "precision", "recall", "density", "coverage", "vendi", "SWD", "JSD", "spectrum_dB", "LPIPS")
+VARIETY = "LPIPS of random pairs"  # the goal is that of real images: lower is no better
+SHOWN = ("FID", "KID", "precision", "recall", "density", "coverage", "vendi", "SWD", "JSD", "spectrum_dB", VARIETY)
+OF_PAIRS = ("SSIM", "MS_SSIM", "PSNR", "LPIPS")  # each with its error and floor
 PAIRED = ("SSIM", "MS_SSIM", "PSNR", "LPIPS", "JPEG2000_SSIM", "JPEG2000_PSNR", "JPEG2000_LPIPS")
 OF = {  # stage -> (columns, what they are of)
     "generate": (SHOWN, "images from noise"),
-    "translate": ((*PAIRED, *(name for name in SHOWN if name != "LPIPS")), "images made of the held-out ones"),
+    "translate": ((*PAIRED, *SHOWN[:-1]), "images made of the held-out ones"),
 }
 
 FLOOR = "real vs real"  # the last row
@@ -27,7 +30,7 @@ def table(runs, names=None, stage="generate"):
     A `stage` has its own rows and, by default, columns: images from noise, or images made of the held-out ones. Empty where no
     run was judged on TEST; a run without a KID comes last.
     """
-    rows = [(run, row) for run in runs if (row := latest(run, stage)) is not None]
+    rows = [(run, _told_apart(row)) for run in runs if (row := latest(run, stage)) is not None]
     names = [name for name in names or OF[stage][0] if any(name in row for _, row in rows)]
     rows.sort(key=lambda pair: pair[1].get("KID", np.inf))
     lines = {run.label: {"kimg": written(row["kimg"]), **{n: _cell(row, n) for n in names}} for run, row in rows}
@@ -37,15 +40,21 @@ def table(runs, names=None, stage="generate"):
 
 
 def caption(runs, stage="generate"):
-    """What is judged, split, n and encoder of the table in one line."""
-    rows = [row for run in runs if (row := latest(run, stage)) is not None]
+    """What is judged, split, n, size, encoder and hardware of the table in one line."""
+    judged = [run for run in runs if latest(run, stage) is not None]
+    rows = [latest(run, stage) for run in judged]
     if not rows:
         return "no run was judged on TEST yet: `echogan evaluate RUN --reference FRAMES --split test --keep` does that"
     n = sorted({(int(row["n_real"]), int(row["n_fake"])) for row in rows})
-    kinds = sorted({run.kind for run in runs})
+    kinds = sorted({run.kind + style.simulated(run.kind) for run in runs})
+    sizes = "".join(f", {size:.0f} px" for size in sorted({row["size"] for row in rows if "size" in row}))
+    machines = sorted({str(row.get("hardware") or run.hardware) for run, row in zip(judged, rows)})
     encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
     counts = "; ".join(f"{fake:,} {OF[stage][1]} against {real:,} real" for real, fake in n)
-    return f"{', '.join(kinds)}, TEST, {counts}; encoder {', '.join(encoders) or 'none'}; ± 95 % interval over patients"
+    return (
+        f"{', '.join(kinds)}, TEST, {counts}{sizes}; encoder {', '.join(encoders) or 'none'}; "
+        f"hardware {', '.join(machines)}; ± 95 % interval over patients"
+    )
 
 
 def latest(run, stage="generate"):
@@ -59,6 +68,16 @@ def latest(run, stage="generate"):
     told = rows["stage"].fillna("") if "stage" in rows else pd.Series("", rows.index)
     rows = rows[told.where(told != "", _usual(run)) == stage]
     return rows.iloc[-1].dropna().to_dict() if len(rows) else None
+
+
+def _told_apart(row):
+    """A row without likeness to true images where it has none: of random pairs it keeps LPIPS, as a measure of variety."""
+    if row.get("paired") == "reconstruction":
+        return row
+    columns = {name: [name, f"{name}_error", f"floor_{name}"] for name in OF_PAIRS}
+    kept = {key: value for key, value in row.items() if not any(key in names for names in columns.values())}
+    random = {key.replace("LPIPS", VARIETY): row[key] for key in columns["LPIPS"] if key in row}
+    return kept | random if row.get("paired") == "diversity" else kept
 
 
 def _usual(run):

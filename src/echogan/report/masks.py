@@ -22,10 +22,7 @@ def figure(pictures):
     columns |= {f"synthetic {k}" if len(made) > 1 else "synthetic": images for k, images in enumerate(made, start=1)}
     columns |= {} if real is None else {"real": real}
     height, width = 0.5 + EACH * len(masks), max(style.COLUMN, EACH * len(columns))
-    legend = ", ".join(f"{name} {colour}" for name, colour in colours(pictures.labels).items())
-    figure = style.new(
-        height, f"Images made of masks by {pictures.source}", f"{pictures.caption} {legend.capitalize()}.", width
-    )
+    figure = style.new(height, f"Images made of masks by {pictures.source}", _caption(pictures), width)
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     grid = figure.subplots(len(masks), len(columns), squeeze=False)
     for axes, (name, images) in zip(grid.T, columns.items()):
@@ -34,6 +31,15 @@ def figure(pictures):
             ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             ax.set_axis_off()
     return figure
+
+
+def _caption(pictures):
+    kind, size = pictures.kind, pictures.masks.shape[-1]
+    legend = ", ".join(f"{name} {colour}" for name, colour in colours(pictures.labels).items())
+    return (
+        f"Masks: {len(pictures.masks)} of {kind}{style.simulated(kind)}, {pictures.drawn}. Trained on: {pictures.trained_on}. "
+        f"{size} px. Hardware: {pictures.hardware}. Colours: {legend}."
+    )
 
 
 def colours(labels):

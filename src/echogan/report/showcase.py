@@ -12,7 +12,8 @@ def figures(shown, truth=None):
         rows = {"real": shown.real, "generated": shown.generated}
         found["generated_beside_real"] = _panel(shown, rows, "generated beside real", "Columns are not pairs")
     if shown.translation:
-        found["held_out"] = _panel(shown, _translation(shown, truth), "held-out images", _bits(shown))
+        rows = _translation(shown, truth)
+        found["held_out"] = _panel(shown, rows, "held-out images", _scale(rows) or _bits(shown))
     if shown.codes:
         words = _words(shown, "images and their codes", "One square for each code; similar codes have similar colours")
         found["codes"] = codes.maps(shown.real, shown.codes.numbers, shown.codes.book, *words)
@@ -31,6 +32,12 @@ def _translation(shown, truth):
     return rows if truth is None else {**rows, "truth": truth}
 
 
+def _scale(rows):
+    """What the greys of an enhancer's change mean, see `engine.showing`."""
+    words = "Added: grey where nothing changed, white +127 grey levels or more, black −128"
+    return words if "added" in rows else ""
+
+
 def _bits(shown):
     return f"JPEG 2000 at as many bits as the codes take, {shown.codes.bits:,.0f} for each image" if shown.codes else ""
 
@@ -41,8 +48,8 @@ def _words(shown, what, note):
     kind = shown.frames.kind
     parts = [
         f"Data: {kind}{style.simulated(kind)}",
-        f"Split: {shown.split}, {len(shown.real)} of {shown.total:,} images",
+        f"Split: {shown.split}, {len(shown.real)} of {shown.total:,} images, {shown.real.shape[-1]} px",
         f"Weights: at {shown.kimg:.4g} kimg, trained on: {shown.trained_on}",
-        "Encoder: none needed",
+        f"Encoder: none needed. Hardware: {shown.hardware}",
     ]
     return f"{family} {shown.name}: {what}", ". ".join([*parts, note] if note else parts) + "."
