@@ -41,14 +41,14 @@ def table(runs, names=None, stage="generate"):
 
 def caption(runs, stage="generate"):
     """What is judged, split, n, size, encoder and hardware of the table in one line."""
-    judged = [run for run in runs if latest(run, stage) is not None]
-    rows = [latest(run, stage) for run in judged]
+    pairs = [(run, row) for run in runs if (row := latest(run, stage)) is not None]
+    rows = [row for _, row in pairs]
     if not rows:
         return "no run was judged on TEST yet: `echogan evaluate RUN --reference FRAMES --split test --keep` does that"
     n = sorted({(int(row["n_real"]), int(row["n_fake"])) for row in rows})
     kinds = sorted({run.kind + style.simulated(run.kind) for run in runs})
     sizes = "".join(f", {size:.0f} px" for size in sorted({row["size"] for row in rows if "size" in row}))
-    machines = sorted({str(row.get("hardware") or run.hardware) for run, row in zip(judged, rows)})
+    machines = sorted({str(row.get("hardware") or run.hardware) for run, row in pairs})
     encoders = sorted({str(row["encoder"]) for row in rows if row.get("encoder")})
     counts = "; ".join(f"{fake:,} {OF[stage][1]} against {real:,} real" for real, fake in n)
     return (
