@@ -7,7 +7,7 @@ import pytest
 from echogan.enhancement import trust as checks
 from echogan.enhancement.baselines import METHODS
 from echogan.enhancement.lesions import TONES, planted, somewhere, survival
-from echogan.enhancement.trust import CALM, Means, suspicion, threshold, trust
+from echogan.enhancement.trust import CALM, Means, suspicion, threshold, trust, worst
 from echogan.sector import ECHONET
 from tests.data.studies import ED, ES, beating
 
@@ -44,6 +44,12 @@ def finds(images):
 
 def cavity(images):
     return ((images < 30) & MASK).astype(np.uint8)
+
+
+def test_no_patient_is_shown_twice_before_all_were():
+    scores, who = np.array([9.0, 8, 7, 3, 5]), ["a", "a", "b", "c", "b"]
+    assert worst(scores, who).tolist() == [0, 2, 3, 1, 4]
+    assert worst(scores).tolist() == [0, 1, 2, 4, 3]
 
 
 def test_the_identity_is_beyond_doubt(images):

@@ -42,5 +42,8 @@ def test_the_picture_has_a_panel_for_each_map(found, tmp_path):
     fig = report.figure(found, "title", "caption")
     headings = [ax.get_title(loc="left") for ax in fig.axes if ax.get_title(loc="left")]
     assert headings == [heading for heading, *_ in report.PANELS.values()]
+    assert fig.get_suptitle() == "title"  # all that there are
+    some = report.figure(replace(found, row={**found.row, "n": 32}), "What it does to 32 pictures", "caption")
+    assert some.get_suptitle().replace("\n", " ") == "What it does to 32 pictures: the 4 most suspicious"
     path = report.write(found, tmp_path / "t.png", "title", "caption")
     assert min(Image.open(path).size) > 500

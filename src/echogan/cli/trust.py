@@ -77,11 +77,14 @@ class Shows:
     mask: object  # (H, W)
     what: str
     calibration: object  # uint8 (M, H, W)
+    honest: str  # what those are
     phases: object = ()  # see `trust`
+    patients: object = None  # whose each picture is
 
 
 def report(run, enhancer, shows, wanted, out, wish):
     """Write the report on `enhancer` with these pictures to `out`; returns its numbers."""
+    from echogan.engine.launch import hardware
     from echogan.enhancement import baselines
     from echogan.enhancement.judge import method_of
     from echogan.enhancement.run import load_enhancer
@@ -101,13 +104,29 @@ def report(run, enhancer, shows, wanted, out, wish):
         limit=limit_on(shows.calibration, mask, baselines.METHODS),
         prevalence=wish.full,
     )
-    found = check(shows.images, mask, lambda x: best(x, mask), means, shows.phases)
-    caption = (
-        f"Data: {shows.what}. Weights {enhancer.sha256[:16]}, strength {wanted.strength:g}; {len(at)} further moments of "
-        "training. Research use only, not for diagnosis."
-    )
+    found = check(shows.images, mask, lambda x: best(x, mask), means, shows.phases, patients=shows.patients)
+    caption = _caption(found, shows, enhancer, wanted, len(at), hardware(wish.device))
     page.write(found, out, f"What {enhancer.name} does to {len(shows.images)} pictures", caption)
     return found.row
+
+
+def _caption(found, shows, enhancer, wanted, moments, machine):
+    """What a reader must know to read the pictures, in plain words."""
+    height, width = shows.images.shape[-2:]
+    apart = shows.patients is not None and len(set(shows.patients)) >= len(found.shown["input"])
+    smaller = max(height, width) > enhancer.scale
+    parts = (
+        f"Data: {shows.what}, {width} x {height} px" + "; shown: no patient twice" * apart,
+        f"The run was trained at {enhancer.scale} px"
+        + " and is shown them at that size; what it changes is enlarged" * smaller,
+        "Suspicious: a spot of the change stands out from the rest of it; limit: 95 % of what plain filters make of "
+        f"{shows.honest} stays below it, {100 * (1 - found.row['flagged']):.0f} % of these pictures do",
+        f"Strength {wanted.strength:g}: the share of the change that is applied",
+        "Uncertainty: deviation over the picture and its mirror image"
+        + f", {moments} earlier weights too" * bool(moments),
+        f"Weights {enhancer.sha256[:16]}. Hardware: {machine}. Research use only, not for diagnosis",
+    )
+    return ". ".join(parts) + "."
 
 
 def report_beside(recordings, run, enhancer, wanted, wish):
@@ -143,21 +162,24 @@ def _of_recording(path, n, sector):
     from echogan.enhancement.clips import pictures_of
 
     images, mask, chosen = pictures_of(path, n, sector)
-    what = f"{path.name}, {len(images)} of its frames {chosen[0]} to {chosen[-1]}; limit from honest filters of the same frames"
-    return Shows(images, mask, what, images, "beat")
+    what = f"{path.name}, {len(images)} of its frames {chosen[0]} to {chosen[-1]}"
+    return Shows(images, mask, what, images, "the same frames", "beat")
 
 
 def _of_frames(path, split, n):
     from echogan.data.frames import load_frames
     from echogan.engine.evaluate import spread
+    from echogan.report.style import simulated
     from echogan.sector import ECHONET
 
     frames = load_frames(path)
     if "domain" in frames.index:
         frames = frames.domain("A")
     part, train = _some(frames.split(split.upper()), n), spread(frames.split("TRAIN").images, n)
-    what = f"{frames.kind}, {split.upper()}, {len(part)} frames at {frames.size} px; limit from {len(train)} frames of TRAIN"
-    return Shows(part.images, ECHONET.resized(frames.size).mask(), what, train, _pairs(part.index))
+    who = part.index["patient"].to_numpy()
+    what = f"{frames.kind}{simulated(frames.kind)}, {split.upper()}, {len(part)} frames of {len(set(who))} patients"
+    mask, honest = ECHONET.resized(frames.size).mask(), f"{len(train)} frames of TRAIN"
+    return Shows(part.images, mask, what, train, honest, _pairs(part.index), who)
 
 
 def _some(frames, n):

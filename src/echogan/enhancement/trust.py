@@ -47,11 +47,12 @@ class Trust:
     prevalence: list = field(default_factory=list)
 
 
-def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
+def trust(images, mask, enhance, means=ALONE, phases=None, seed=0, patients=None):
     """The `Trust` in `enhance` on pictures uint8 (N, H, W) whose sector is `mask`.
 
     phases: (index of end diastole, index of end systole) of each patient among the images, for the ejection fraction; "beat"
-    where all images are of one recording, in which the segmenter's largest and smallest ventricle are taken.
+    where all images are of one recording, in which the segmenter's largest and smallest ventricle are taken. patients: whose
+    each image is, where they are of several: none is shown twice before all were.
     """
     better = enhance(images)
     residual = better.astype(np.float32) - images
@@ -78,7 +79,7 @@ def trust(images, mask, enhance, means=ALONE, phases=None, seed=0):
         shown["cycle"] = hidden
     if means.segment:
         row |= anatomy(images, better, means.segment, means.cavity, phases)
-    order = np.argsort(-scores)[:SHOWN]  # the worst first
+    order = worst(scores, patients)[:SHOWN]
     pictures = {name: values[order] for name, values in shown.items()}
     return Trust(row, pictures, prevalence_shift(enhance, images, mask, seed) if means.prevalence else [])
 
@@ -169,6 +170,16 @@ def suspicion(before, after, mask):
     spots = np.abs(_unexplained(before, after, mask))[_deep(mask)]
     deviation = 1.4826 * np.median(spots) + 0.25  # rounding alone makes a quarter of a grey level
     return float(spots.max() / deviation)
+
+
+def worst(scores, patients=None):
+    """Positions of pictures from the highest score down; with `patients`, the highest of each of them before any second one."""
+    order = np.argsort(-scores, kind="stable")
+    if patients is None:
+        return order
+    first = np.zeros(len(order), bool)
+    first[np.unique(np.asarray(patients)[order], return_index=True)[1]] = True
+    return np.concatenate([order[first], order[~first]])
 
 
 def threshold(scores):

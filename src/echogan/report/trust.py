@@ -8,7 +8,7 @@ from echogan.files import atomic, write_text
 from echogan.report import style
 from echogan.report.html import page, table, tiles, uri
 
-WIDTH = 2 * style.COLUMN
+WIDTH = 1.4 * style.COLUMN
 PAGE = 2_000_000  # bytes of the picture in a page
 # name in Trust.shown -> (heading, colour map, grey levels at both ends)
 PANELS = {
@@ -48,15 +48,17 @@ def figure(trust, title, caption):
     """The pictures of a `Trust`, the most suspicious first: input, output, change, way back, uncertainty."""
     names = [name for name in PANELS if name in trust.shown]
     rows = len(trust.shown["input"])
+    title += f": the {rows} most suspicious" * (rows < trust.row["n"])
     each = WIDTH / (len(names) + 0.1)
     fig = style.new(each * rows + 1.1, title, caption, WIDTH)
+    fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     axes = fig.subplots(rows, len(names), squeeze=False)
     for column, name in enumerate(names):
         heading, colours, (low, high) = PANELS[name]
         for row in range(rows):
             drawn = axes[row, column].imshow(trust.shown[name][row], cmap=colours, vmin=low, vmax=high)
             axes[row, column].set_axis_off()
-        axes[0, column].set_title(heading)
+        axes[0, column].set_title(heading, fontsize=5.5, fontweight="normal")
         if colours != "gray":
             bar = fig.colorbar(drawn, ax=axes[:, column], location="bottom", shrink=0.8, aspect=30, pad=0.02)
             bar.outline.set_visible(False)
