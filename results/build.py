@@ -26,6 +26,7 @@ IMPORTS = (
     "from echogan.config import folder",
     "from echogan.notebook import show",
     "from echogan.report import heatmap, held_out, lines, losses, progress, radar, seeds, violin",
+    "from echogan.report.across import best_runs",
     "from echogan.report.runs import read_runs",
 )
 DISTANCES = ("KID_lite0", "SWD", "JSD", "spectrum_dB")
@@ -258,11 +259,12 @@ def _trained(page):
     if seeds.repeated(read_runs(EXPERIMENTS, page.arch)):
         yield Section("Seeds", "", "show(seeds.figure(every, metrics[0]))")
     yield Section("All metrics at the best moment", "", "show(radar.figure(runs), width=900)")
-    by_val = "(one,) = best_runs(runs)", "the best config", ("from echogan.report.across import best_runs",)
-    by_name = f'(one,) = (run for run in runs if run.name == "{page.shown}")', f"`{page.shown}`", ()
-    chosen, which, imports = by_name if page.shown else by_val
+    chosen, which = "(one,) = best_runs(runs)", "the best config"
+    if page.shown:
+        chosen = f'one = {{run.name: run for run in runs}}.get("{page.shown}") or best_runs(runs)[0]'
+        which = f"`{page.shown}`"
     code = f"{chosen}\nshow(losses.figure(one), progress.figure(one))"
-    yield Section(f"Losses and samples of {which}", page.why, code, imports=imports)
+    yield Section(f"Losses and samples of {which}", page.why, code)
 
 
 # ------------------------------------------------------------------------------------------------ the notebook
