@@ -23,7 +23,7 @@ from echogan.errors import BadInput, nearest
 from echogan.files import write_text
 
 CSV = "downstream.csv"
-DECIMALS = 5  # of its numbers: far below a pixel's worth, and half the file
+DECIMALS = 4  # of its numbers: far below what a patient differs by, and half the file
 
 
 @dataclass(frozen=True)
