@@ -112,6 +112,12 @@ SPADE = (
         "echogan dice SEGMENTER SYNTHETIC --split TRAIN --out results/spade/dice_CONFIG.csv",
         ("import pandas as pd",),
     ),
+    pictures(
+        "Beside each other",
+        "Recorded TEST images and synthetic ones of new masks, in the features of a segmenter trained on recorded images alone.",
+        "pictures/*_plane.png",
+        "echogan plane SEGMENTER FRAMES SYNTHETIC results/spade/pictures/spade_CONFIG_plane.png",
+    ),
     Section(
         "What they are good for",
         "Segmenters trained on recorded images, on synthetic ones and on both, tested on recorded patients whom no generator "

@@ -30,6 +30,11 @@ def test_train_a_segmenter_and_ask_for_its_dice(folders, capsys, tmp_path):
     line = capsys.readouterr().out
     assert line.startswith("Dice of 12 TEST frames of")
     assert f"(drawn hearts): left ventricle {table.loc['left ventricle', 'Dice']:.3f}" in line
+    assert (
+        run("plane", "segmenter/a", folders / "real", folders / "syn/100_0", tmp_path / "plane.png", "--device", "cpu")
+        == 0
+    )
+    assert "50 = indistinguishable" in capsys.readouterr().out and (tmp_path / "plane.png").stat().st_size > 5000
     assert run("dice", "segmenter/b", folders / "real") == 1
     assert "segmenter/b is not a run" in capsys.readouterr().err
 

@@ -1,6 +1,9 @@
 """Commands on what the pictures are good for: a segmenter, its Dice, and the experiment with synthetic echoes."""
 
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
 
 from echogan.cli.app import Bar, Device, Frames, Out, RunName, TrainingBar, command
 from echogan.config import Settings, shown
@@ -65,6 +68,46 @@ def dice(run: RunName, frames: Frames, split: str = "TEST", out: Path | None = N
         write_text(out, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     told = [f"{name} {value:.3f}" for name, value in zip(table["structure"], table["Dice"])]
     print(f"Dice of {len(part)} {split} frames of {shown(frames)} ({part.kind}): {', '.join(told)}")
+
+
+@command
+def plane(
+    run: RunName,
+    frames: Frames,
+    synthetic: Positional[Annotated[Path, arg(metavar="SYNTHETIC")]],
+    out: Out,
+    split: str = "TEST",
+    n: int = 500,
+    device: Device = "auto",
+):
+    """Real beside synthetic images on the principal plane of a segmenter's features, and how often a neighbour tells them apart.
+
+    Args:
+        run: segmenter/NAME, the folder of its run, or a .safetensors file.
+        frames: folder of real frames.
+        synthetic: folder of synthetic frames, e.g. made by `echogan synthesize`.
+        out: picture to write, .png or .pdf.
+        split: TRAIN, VAL or TEST of the real frames.
+        n: images a side at most.
+        device: where to compute.
+    """
+    from echogan.data.frames import load_frames
+    from echogan.downstream.masks import features, load_segmenter
+    from echogan.engine.evaluate import spread
+    from echogan.engine.launch import hardware, pick_device
+    from echogan.metrics.embedding import principal_plane, told_apart
+    from echogan.report import downstream as report
+    from echogan.report import style
+
+    where = pick_device(device)
+    model, real, made = load_segmenter(run, where), load_frames(frames).split(split), load_frames(synthetic)
+    seen = [features(model, spread(part.images, n)) for part in (real, made)]
+    apart = told_apart(*seen)
+    space = (
+        f"deepest level of {run}, {model.config.resolution} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
+    )
+    style.save(report.plane(principal_plane(*seen), apart, real.kind, space), out)
+    print(f"told apart by the nearest neighbour: {apart:.0f} % (50 = indistinguishable), {shown(out)}")
 
 
 @command

@@ -243,6 +243,9 @@ def synthesized(plan, row, name):
     words = ("dice", judge.path, place / "100_0", "--split", "TRAIN", "--out", out, *plan.device)
     needs = (judge.weights("best"), place / "100_0" / "manifest.json")
     yield Step(f"dice spade/{name}", words, partial(fresh, out, *needs), needs)
+    sight = place / "plane.png"
+    words = ("plane", judge.path, masks, place / "100_0", sight, *plan.device)
+    yield Step(f"plane spade/{name}", words, partial(fresh, sight, *needs), needs)
     told = ["--kimg", plan.kimg] if plan.kimg else []
     told += ["--resolution", 64] * (plan.tier == "cpu")  # that of what is generated
     told += ["--no-ef"] * (masks == plan.place("frames"))  # masks of --data itself, such as HC18, have no phases

@@ -143,7 +143,7 @@ def learning_curves(table):
             x = 100 * np.array(there) * 1.03 ** (k - 2)  # side by side, so that bars do not hide each other
             ax.errorbar(x, mean, error, label=ARMS[arm], elinewidth=0.5, **vars(LOOKS[arm]))
         ax.set_xscale("log")
-        ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+        ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares], fontsize=5)
         ax.set_xticks([], minor=True)
         ax.set(title=name.replace("_", " "), xlabel="% of the patients")
     fig.axes[0].set_ylabel("Dice")
@@ -195,12 +195,12 @@ def agreement(table, share):
 def plane(found, told_apart, kind, space):
     """Real and synthetic images as dots on a `metrics.embedding.Plane`.
 
-    told_apart: nearest-neighbour accuracy in %; kind: what the data are; space: whose features, e.g. "the segmenter".
+    told_apart: nearest-neighbour accuracy in %; kind: what the data are; space: whose features of which images.
     """
-    title = f"Real and synthetic images in the features of {space}"
-    note = "Principal components of the real images. 50 % would be indistinguishable, 100 % separate clusters"
+    title = "Real and synthetic images in one space of features"
+    note = "Principal components of the real images. 50 % told would be indistinguishable, 100 % separate clusters"
     n = f"{len(found.real):,} real, {len(found.fake):,} synthetic images"
-    fig = style.new(2.9, title, f"Data: {kind}{style.simulated(kind)}. n: {n}. {note}.")
+    fig = style.new(2.9, title, f"Data: {kind}{style.simulated(kind)}. n: {n}. Features: {space}. {note}.")
     ax = fig.add_subplot()
     looks = zip((found.real, found.fake), ("real", "synthetic"), style.looks(2))
     for points, name, look in looks:
@@ -212,7 +212,7 @@ def plane(found, told_apart, kind, space):
             for i, axis in enumerate("xy")
         }
     )
-    ax.set_title(f"told apart by the nearest neighbour: {told_apart:.0f} %", fontweight="normal")
+    ax.set_title(f"the nearest neighbour tells {told_apart:.0f} %", fontweight="normal")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, handletextpad=0.1, columnspacing=1, borderaxespad=0)
     return fig
 
