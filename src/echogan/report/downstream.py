@@ -145,7 +145,7 @@ def learning_curves(table):
         ax.set_xscale("log")
         ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares], fontsize=5)
         ax.set_xticks([], minor=True)
-        ax.set(title=name.replace("_", " "), xlabel="% of the patients")
+        ax.set(title=name.replace("_", " "), xlabel="% of patients")
     fig.axes[0].set_ylabel("Dice")
     legend = fig.add_subplot(grid[0, :])
     legend.axis("off")
