@@ -77,7 +77,10 @@ NEW = {  # page -> files that its sections show
         "pictures/vqgan_a_generated_beside_real.png",
     ),
     "Pix2Pix": ("pictures/pix2pix_a_held_out.png",),
-    "SPADE": ("pictures/spade_a_masks.png", "dice_a.csv", "downstream/downstream.csv", "downstream/boxes.png"),
+    "SPADE": (
+        *("pictures/spade_a_masks.png", "pictures/spade_a_plane.png", "dice_a.csv"),
+        *("downstream/downstream.csv", "downstream/boxes.png"),
+    ),
     "CycleGAN_Enhancer": ("pictures/cyclegan_a_held_out.png", "rate.md", "pictures/cyclegan_a_trust.png"),
 }
 
