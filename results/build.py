@@ -265,6 +265,9 @@ def _trained(page):
     if seeds.repeated(read_runs(EXPERIMENTS, page.arch)):
         yield Section("Seeds", "", "show(seeds.figure(every, metrics[0]))")
     yield Section("All metrics at the best moment", "", "show(radar.figure(runs), width=900)")
+    yield Section(
+        "Samples of every config", "At the end of its training, not at its best.", "show(progress.every_config(runs))"
+    )
     chosen, which = "(one,) = best_runs(runs)", "the best config"
     if page.shown:
         chosen = f'one = {{run.name: run for run in runs}}.get("{page.shown}") or best_runs(runs)[0]'

@@ -80,12 +80,15 @@ class Config:
         return replace(self, **narrow, **book, **early, resolution=32, blocks=1, batch=4)
 
     def small(self):
-        """The CPU tier of all evidence: 64 px, width / 8, one block a resolution, stages a fifth as long."""
+        """The CPU tier of all evidence: 64 px, width / 8, one block a resolution, stages a fifth as long; at most 4 images a batch.
+
+        Five times the learning rate of stage 1: so short a run needs many steps, and so narrow networks bear large ones.
+        """
         widths = dict(width=max(4, self.width // 8), critic_width=self.critic_width // 4)
         narrow = dict(**widths, prior_width=128, depth=4, blocks=1)
         book = dict(grid=self.grid * 64 // self.resolution, codes=min(self.codes, 512), dim=min(self.dim, 32))
         early = dict(start=self.start / 5, prior_start=self.prior_start / 5)
-        return replace(self, **narrow, **book, **early, resolution=64, batch=min(self.batch, 16))
+        return replace(self, **narrow, **book, **early, resolution=64, lr=5 * self.lr, batch=min(self.batch, 4))
 
 
 def _study(l1=1.0, perceptual=0.2, adversarial=0.8, start=80.0, batch=8, unknown=""):

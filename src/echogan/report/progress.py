@@ -1,4 +1,4 @@
-"""Samples through training: the same latents at log-spaced moments, as a sheet and as a GIF."""
+"""Samples: the same latents at log-spaced moments, as a sheet and as a GIF; all configs of an architecture beside each other."""
 
 from io import BytesIO
 
@@ -16,6 +16,7 @@ PANELS = {  # what stands beside each other in a sheet of a run that makes image
     "cyclegan": ("input", "enhanced", ""),  # the way back or, where there is none, what was added
 }
 FEW, ACROSS = 4, 7  # with so few columns, moments stand below each other, each with so many pictures
+ROOM, TILE = 42, 0.56  # pictures that a figure of every config has room for; inches of the side of one
 
 
 def panels_of(arch, given=""):
@@ -43,11 +44,52 @@ def figure(run, moments=6, rows=4):
     for axes, (heading, tiles) in zip(grid if down else grid.T, columns.items()):
         name = axes[0].set_ylabel if down else axes[0].set_title
         name(heading, loc="center", fontweight="normal", fontsize=5.5)
-        for ax, tile in zip(axes, tiles):
-            ax.imshow(tile, cmap="gray", vmin=0, vmax=255)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+        _show(axes, tiles)
     return fig
+
+
+def _show(axes, tiles):
+    for ax, tile in zip(axes, tiles):
+        ax.imshow(tile, cmap="gray", vmin=0, vmax=255)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+
+
+@style.styled
+def every_config(runs):
+    """What each of `runs`, of one architecture, made at its last moment: a row for each, from its saved grid.
+
+    Of runs that make images of images, the images aimed at (else the inputs) stand below, where they are the same for all.
+    """
+    runs = [run for run in runs if run.sheets]
+    if not runs:
+        raise BadInput("no run has a sample grid to draw")
+    rows, common = _last_of_each(runs)
+    n = min(ACROSS, max(3, ROOM // len(rows)), *map(len, rows.values()))
+    text = style.caption(runs, note=f"Shown: {n} {common}, after all kimg of each config, grey levels as made")
+    side = min((style.COLUMN - 0.62) / n, TILE)
+    fig = style.new(0.5 + side * len(rows), f"{runs[0].family}: samples of every config", text, width=side * n + 0.62)
+    fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    for axes, (heading, tiles) in zip(fig.subplots(len(rows), n, squeeze=False), rows.items()):
+        axes[0].set_ylabel(heading, rotation=0, ha="right", va="center", fontsize=5.5)
+        _show(axes, tiles)
+    return fig
+
+
+def _last_of_each(runs):
+    """({config and its kimg: pictures}, what they are of), with what all aimed at, or were given, as the last row."""
+    sheets = {run: (kimg, *_apart(run, kimg)) for run in runs for kimg in [_readable(run)[-1]]}
+    rows = {f"{run.label}\n{kimg} kimg": pictures for run, (kimg, _, pictures, _) in sheets.items()}
+    beside = [aims or inputs for _, inputs, _, aims in sheets.values()]
+    if not all(beside):
+        others = ", ".join(run.label for run, given in zip(sheets, beside) if given)
+        return rows, "fixed latents" + f" ({others}: fixed VAL frames)" * bool(others)
+    same = {name: tiles for name, tiles in beside[0].items() if all(_equal(tiles, other.get(name)) for other in beside)}
+    return rows | same, "fixed VAL frames"
+
+
+def _equal(tiles, others):
+    return others is not None and np.array_equal(tiles, others)
 
 
 def gif(run, limit=GIF_LIMIT):

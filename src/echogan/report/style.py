@@ -170,7 +170,7 @@ def spread(heights, gap, bottom=0.0, top=0.96):
 
 def png(figure, limit=LIMIT):
     """PNG bytes of `figure`, at most `limit`: 300 dpi if it fits with a palette, else fewer colours and dots."""
-    for dpi, colours in ((300, 256), (300, 128), (300, 64), (220, 256), (220, 64), (160, 256), (160, 64), (120, 32)):
+    for dpi, colours in ((300, 256), (300, 128), (300, 64), (220, 256), (220, 64), (160, 256), (160, 64), (140, 64), (120, 32)):
         data = _quantised(_rendered(figure, dpi), colours, dpi)
         if len(data) <= limit:
             break
