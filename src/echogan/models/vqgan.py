@@ -80,9 +80,10 @@ class Config:
         return replace(self, **narrow, **book, **early, resolution=32, blocks=1, batch=4)
 
     def small(self):
-        """The CPU tier of all evidence: 64 px, width / 8, one block a resolution, stages a fifth as long; at most 4 images a batch.
+        """The CPU tier of all evidence: 64 px, width / 8, one block a resolution, stages a fifth as long.
 
-        Five times the learning rate of stage 1: so short a run needs many steps, and so narrow networks bear large ones.
+        At most 4 images a batch and five times the learning rate of stage 1: so short a run needs many steps, and so narrow
+        networks bear large ones.
         """
         widths = dict(width=max(4, self.width // 8), critic_width=self.critic_width // 4)
         narrow = dict(**widths, prior_width=128, depth=4, blocks=1)

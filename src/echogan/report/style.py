@@ -19,6 +19,17 @@ from echogan.files import atomic
 
 COLUMN = 85 / 25.4  # inches
 LIMIT = 120_000  # bytes of a tracked figure
+STEPS = (
+    (300, 256),
+    (300, 128),
+    (300, 64),
+    (220, 256),
+    (220, 64),
+    (160, 256),
+    (160, 64),
+    (140, 64),
+    (120, 32),
+)  # dpi, colours
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
 RC = {
     "font.family": "DejaVu Sans", "font.size": 6.5, "text.color": INK, "svg.fonttype": "none",
@@ -170,7 +181,7 @@ def spread(heights, gap, bottom=0.0, top=0.96):
 
 def png(figure, limit=LIMIT):
     """PNG bytes of `figure`, at most `limit`: 300 dpi if it fits with a palette, else fewer colours and dots."""
-    for dpi, colours in ((300, 256), (300, 128), (300, 64), (220, 256), (220, 64), (160, 256), (160, 64), (140, 64), (120, 32)):
+    for dpi, colours in STEPS:
         data = _quantised(_rendered(figure, dpi), colours, dpi)
         if len(data) <= limit:
             break
