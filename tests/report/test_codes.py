@@ -44,6 +44,19 @@ def test_columns_of_words_are_no_problem(experiments):
     assert [run.problems for run in runs_of(experiments)] == [[], []]
 
 
+def test_the_table_of_codes_tells_their_use_and_whether_the_discriminator_was_ever_fooled(experiments):
+    both, only = runs_of(experiments)
+    both.config["config"].update(grid=16, codes=1024)
+    gap = np.linspace(2.0, 0.5, len(both.losses))
+    gap[:20] = np.nan  # before its start
+    both.losses = both.losses.assign(real=gap - 1, fake=-1.0)
+    table = codes.table([both, only])
+    assert list(table.index) == [both.label, only.label] and table.loc[both.label, "bits"] == 16 * 16 * 10
+    np.testing.assert_allclose(table["in use"], both.losses["usage"].dropna().iloc[-1])
+    np.testing.assert_allclose(table.loc[both.label, "real - fake"], 0.5)
+    np.testing.assert_allclose(table.loc[only.label, "real - fake"], (only.losses["real"] - only.losses["fake"]).min())
+
+
 def test_distances_are_those_of_images_from_noise_and_pairs_those_of_reconstructions(experiments):
     both, only = runs_of(experiments)
     assert set(both.curve("SWD").rows["stage"]) == {"generate"} and both.curve("SSIM").stage == "translate"

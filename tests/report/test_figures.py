@@ -396,6 +396,27 @@ def test_a_sheet_of_translations_is_read_as_inputs_what_was_made_and_aims(painte
     assert "Trained on 6,400 TRAIN images." in flat(figure) and "Shown: 4 fixed VAL frames, 64 px" in flat(figure)
 
 
+def test_every_config_has_a_row_and_what_all_aimed_at_stands_below_once(painter):
+    other = replace(painter, name="masks", sheets={3: painter.sheets[3]})
+    figure = progress.every_config([painter, other, replace(painter, name="none", sheets={})])
+    rows = np.array(figure.axes).reshape(3, -1)
+    assert [ax.get_ylabel() for ax in rows[:, 0]] == ["W1†\n200 kimg", "masks†\n3 kimg", "real"]
+    assert [np.asarray(row[-1].images[0].get_array()).flat[0] for row in rows] == [100, 100, 200]
+    assert "fixed VAL frames, after all kimg" in flat(figure)
+
+
+def test_aims_that_differ_are_not_shown_as_those_of_all(painter, tmp_path):
+    tiles = np.stack([np.full((64, 64), grey, np.uint8) for grey in [0, 100, 150] * 12])
+    write_png(tmp_path / "other.png", grid(tiles, columns=6))
+    other = replace(painter, name="masks", sheets={200: tmp_path / "other.png"})
+    assert len({ax.get_ylabel() for ax in progress.every_config([painter, other]).axes} - {""}) == 2
+
+
+def test_who_only_reconstructs_is_named_among_those_who_make_images_from_latents(painter, wgan):
+    figure = progress.every_config([replace(wgan[0], name="grid16"), replace(painter, name="VQ1")])
+    assert "fixed latents (VQ1†: fixed VAL frames)" in flat(figure)
+
+
 def test_few_moments_stand_below_each_other(wgan):
     run = replace(wgan[0], sheets={k: wgan[0].sheets[k] for k in (3, 200)})
     figure = progress.figure(run)

@@ -1,6 +1,9 @@
-"""Figures of a model that writes images in codes: how many of its codes it uses, what is left of an image, where codes lie."""
+"""Figures and a table of images written in codes: how many codes are used, what is left of an image, where codes lie."""
+
+from math import log2
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from echogan.errors import BadInput
@@ -32,6 +35,29 @@ def usage(run):
 def has_codes(run):
     """Whether a run logged the use of a codebook."""
     return {"usage", "perplexity"} <= set(run.losses) and bool(run.losses["usage"].notna().any())
+
+
+def table(runs):
+    """DataFrame, a row for each run with a codebook, of its last readings in losses.csv.
+
+    `bits`: of one image; `in use`: share of its codes; `perplexity`: the number of codes that, used equally often, would
+    carry as much; `real - fake`: the smallest gap of the discriminator's mean scores at any reading, above 0 where it never
+    took reconstructions for the truer images; empty without a discriminator.
+    """
+    rows = {run.label: _uses(run) for run in runs if has_codes(run)}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("config")
+
+
+def _uses(run):
+    settings, losses = run.config.get("config", {}), run.losses
+    last = losses[["usage", "perplexity"]].dropna().iloc[-1]
+    row = {"kimg": losses["kimg"].max(), "grid": settings.get("grid"), "codes": settings.get("codes")}
+    if row["grid"] and row["codes"]:
+        row["bits"] = row["grid"] ** 2 * log2(row["codes"])
+    row |= {"in use": last["usage"], "perplexity": last["perplexity"]}
+    if {"real", "fake"} <= set(losses):
+        row["real - fake"] = (losses["real"] - losses["fake"]).min()
+    return row
 
 
 @style.styled

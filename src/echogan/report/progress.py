@@ -78,11 +78,12 @@ def every_config(runs):
 
 def _last_of_each(runs):
     """({config and its kimg: pictures}, what they are of), with what all aimed at, or were given, as the last row."""
-    sheets = {run: (kimg, *_apart(run, kimg)) for run in runs for kimg in [_readable(run)[-1]]}
-    rows = {f"{run.label}\n{kimg} kimg": pictures for run, (kimg, _, pictures, _) in sheets.items()}
-    beside = [aims or inputs for _, inputs, _, aims in sheets.values()]
+    ends = {run: _readable(run)[-1] for run in runs}
+    before, pictures, after = zip(*(_apart(run, kimg) for run, kimg in ends.items()))
+    rows = {f"{run.label}\n{kimg} kimg": tiles for (run, kimg), tiles in zip(ends.items(), pictures)}
+    beside = [aims or inputs for inputs, aims in zip(before, after)]
     if not all(beside):
-        others = ", ".join(run.label for run, given in zip(sheets, beside) if given)
+        others = ", ".join(run.label for run, given in zip(runs, beside) if given)
         return rows, "fixed latents" + f" ({others}: fixed VAL frames)" * bool(others)
     same = {name: tiles for name, tiles in beside[0].items() if all(_equal(tiles, other.get(name)) for other in beside)}
     return rows | same, "fixed VAL frames"
