@@ -153,6 +153,13 @@ def test_the_adaptive_weight_is_the_papers_quotient_of_the_whole_batch():
         assert all(p.grad is None for p in model.parameters())
 
 
+def test_the_adaptive_weight_is_bounded_where_the_config_says():
+    model = model_of("grid16", [distance], most=1e-3)
+    Engine(model).update(next(p for p in model.phases if p.name == "balance"), batch_of(n=4))
+    assert model.weight.item() == pytest.approx(1e-3)
+    assert CONFIGS["grid16"].small().most == 0.1 and CONFIGS["VQ1"].small().most == 1e4  # the study's knew no bound
+
+
 def test_fakes_do_not_teach_the_autoencoder_to_be_found_out():
     model, batch = model_of("grid16"), batch_of()
     engine = Engine(model)

@@ -44,6 +44,7 @@ class Config:
     beta: float = 0.25  # weight of the commitment
     pull: float = 0.0  # weight by which a loss pulls the codes; 0: they are moving averages of their tokens
     adversarial: float = 0.8  # times lambda; 0: no discriminator
+    most: float = 1e4  # lambda at the most
     start: float = 30.0  # kimg at which the discriminator joins
     l1: float = 1.0
     perceptual: float = 1.0  # weight of LPIPS, a guest
@@ -83,12 +84,14 @@ class Config:
         """The CPU tier of all evidence: 64 px, width / 8, one block a resolution, stages a fifth as long.
 
         At most 4 images a batch and five times the learning rate of stage 1: so short a run needs many steps, and so narrow
-        networks bear large ones.
+        networks bear large ones. In ours lambda is at most 0.1: amplified further, the adversary drives so small a
+        discriminator to one score for all, which amplifies it further.
         """
         widths = dict(width=max(4, self.width // 8), critic_width=self.critic_width // 4)
         narrow = dict(**widths, prior_width=128, depth=4, blocks=1)
         book = dict(grid=self.grid * 64 // self.resolution, codes=min(self.codes, 512), dim=min(self.dim, 32))
         early = dict(start=self.start / 5, prior_start=self.prior_start / 5)
+        early["most"] = self.most if self.published else 0.1
         return replace(self, **narrow, **book, **early, resolution=64, lr=5 * self.lr, batch=min(self.batch, 4))
 
 
@@ -270,7 +273,7 @@ class VQGAN(Architecture):
 
     def weigh(self, stats):
         """Set lambda, the adaptive weight of the adversarial loss."""
-        self.weight.copy_(adaptive_weight(stats["pull"], stats["push"]))
+        self.weight.copy_(adaptive_weight(stats["pull"], stats["push"], most=self.config.most))
 
     def revive(self, stats):
         """Move dead codes to tokens that `search` found."""
