@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from echogan.errors import BadInput
 from echogan.files import write_text
@@ -167,7 +168,6 @@ def _copies(run):
 
 def _price(chosen, runs):
     for run in chosen:
-        memory = run.metrics.get("peak_MB")
         parameters = sum(run.config.get("parameters", {}).values())
         yield {
             "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
@@ -177,7 +177,7 @@ def _price(chosen, runs):
             "training": f"{run.losses['seconds'].max() / 60:.0f} min" if "seconds" in run.losses else "–",
             "on": run.hardware,
             "images/s": _speed(run),
-            "peak memory": "–" if memory is None or memory.isna().all() else f"{memory.max():,.0f} MB",
+            "peak memory": _memory(run, runs),
             "TEST KID of every seed": _seeds(run, runs),
         }
 
@@ -191,8 +191,21 @@ def _speed(run):
     return f"{written(speed)} on {place}"
 
 
-def _seeds(run, runs):
+def _memory(run, runs):
+    """Most memory that training took, of the run or of the same config under another seed."""
+    peaks = [
+        peak for one in _repeats(run, runs) if (peak := one.metrics.get("peak_MB", pd.Series(dtype=float)).max()) > 0
+    ]
+    return f"{max(peaks):,.0f} MB" if peaks else "–"
+
+
+def _repeats(run, runs):
     (group,) = [group for group in seeds.grouped(runs) if run in group]
+    return group
+
+
+def _seeds(run, runs):
+    group = _repeats(run, runs)
     found = [row["KID"] for one in group if (row := latest(one) or latest(one, STAGES[1])) and "KID" in row]
     return f"{', '.join(map(written, found))} ({len(found)} of {len(group)})" if found else "–"
 
