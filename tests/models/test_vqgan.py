@@ -153,6 +153,14 @@ def test_the_adaptive_weight_is_the_papers_quotient_of_the_whole_batch():
         assert all(p.grad is None for p in model.parameters())
 
 
+def test_the_rate_of_stage_1_falls_to_nothing_and_the_prior_keeps_its_own():
+    model = model_of("grid16", prior_start=10.0, fade=0.4)
+    expected = {0: 1.0, 6.0: 1.0, 8.0: 0.5, 9.0: 0.25, 10.0: 0.0, 30.0: 0.0}
+    for child in ("vq", "D"):
+        assert {kimg: pytest.approx(model.rate(child, kimg)) for kimg in expected} == expected
+    assert model.rate("prior", 9.0) == 1.0 == model_of("VQ1").rate("vq", 1e4)
+
+
 def test_the_adaptive_weight_is_bounded_where_the_config_says():
     model = model_of("grid16", [distance], most=1e-3)
     Engine(model).update(next(p for p in model.phases if p.name == "balance"), batch_of(n=4))

@@ -58,6 +58,7 @@ class Config:
     lr: float = 2e-4
     batch: int = 16
     prior_start: float = 120.0  # kimg at which the tokens are fixed and the prior starts; 0: no prior
+    fade: float = 0.5  # last share of the kimg before that, in which the rate of what learns the codes falls to 0
     prior_width: int = 256
     depth: int = 6  # blocks of the prior
     prior_lr: float = 5e-4
@@ -200,6 +201,13 @@ class VQGAN(Architecture):
             yield Phase("D", "D", self.discriminate, **both)
         if c.prior_start:
             yield Phase("prior", "prior", self.predict, after=self.census, start=end)
+
+    def rate(self, child, kimg):
+        """Stage 1 ends at a rate of 0: its codes are what the prior learns, and a full step would leave them where it fell."""
+        c = self.config
+        if child == "prior" or not (c.prior_start and c.fade):
+            return 1.0
+        return min(1.0, max(0.0, 1 - kimg / c.prior_start) / c.fade)
 
     # -------------------------------------------------------------------------------------------- stage 1
 
