@@ -92,8 +92,8 @@ class Config:
         narrow = dict(**widths, prior_width=128, depth=4, blocks=1)
         book = dict(grid=self.grid * 64 // self.resolution, codes=min(self.codes, 512), dim=min(self.dim, 32))
         early = dict(start=self.start / 10, prior_start=self.prior_start / 10)
-        early["most"] = self.most if self.published else 0.1
-        return replace(self, **narrow, **book, **early, resolution=64, lr=5 * self.lr, batch=min(self.batch, 4))
+        eager = dict(lr=5 * self.lr, batch=min(self.batch, 4), most=self.most if self.published else 0.1)
+        return replace(self, **narrow, **book, **early, **eager, resolution=64)
 
 
 def _study(l1=1.0, perceptual=0.2, adversarial=0.8, start=80.0, batch=8, unknown=""):

@@ -19,17 +19,9 @@ from echogan.files import atomic
 
 COLUMN = 85 / 25.4  # inches
 LIMIT = 120_000  # bytes of a tracked figure
-STEPS = (
-    (300, 256),
-    (300, 128),
-    (300, 64),
-    (220, 256),
-    (220, 64),
-    (160, 256),
-    (160, 64),
-    (140, 64),
-    (120, 32),
-)  # dpi, colours
+STEPS = (  # dpi and colours, until a figure fits
+    (300, 256), (300, 128), (300, 64), (220, 256), (220, 64), (160, 256), (160, 64), (140, 64), (120, 32),
+)  # fmt: skip
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
 RC = {
     "font.family": "DejaVu Sans", "font.size": 6.5, "text.color": INK, "svg.fonttype": "none",
