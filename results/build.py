@@ -267,7 +267,7 @@ def _trained(page):
         yield Section("Seeds", "", "show(seeds.figure(every, metrics[0]))")
     yield Section("All metrics at the best moment", "", "show(radar.figure(runs), width=900)")
     yield Section(
-        "Samples of every config", "At the end of its training, not at its best.", "show(progress.every_config(runs))"
+        "Every config at its end", "Not at its best, if that came before.", "show(progress.every_config(runs))"
     )
     chosen, which = "(one,) = best_runs(runs)", "the best config"
     if page.shown:
