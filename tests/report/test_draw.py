@@ -36,6 +36,7 @@ def test_names_say_what_they_show_and_where(drawn):
         "wgan/radar/wgan_metrics_at_best_FID.png",
         "wgan/heatmap/wgan_best_reading_of_every_metric.png",
         "wgan/samples/wgan_W1_samples_through_training.gif",
+        "wgan/samples/wgan_samples_of_every_config.png",
         "medgan/line_graph/medgan_SWD_over_kimg.png",
         "medgan/radar/medgan_metrics_at_best_SWD.png",
         "all_architectures/best_config_of_each_architecture.png",

@@ -78,7 +78,7 @@ def _of_architecture(all_runs, folder):
                 (folder / f"violin/{arch}_best_{lead}_of_every_seed.png", partial(seeds.figure, all_runs, lead))
             )
     best = across.best_runs(runs, _lead(runs)[0])[:1] if _lead(runs) else []
-    if any(run.sheets for run in runs):
+    if sum(bool(run.sheets) for run in runs) > 1:
         jobs.append((folder / f"samples/{arch}_samples_of_every_config.png", partial(progress.every_config, runs)))
     for run in runs:  # moving pictures of the best config only: eight a family would outweigh everything else in git
         if len(run.sheets) > 1:
