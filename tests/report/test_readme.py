@@ -58,6 +58,8 @@ def test_the_audit_of_a_run_is_shown(experiments):
     audit = experiments / "wgan/gp/metrics_csv/audit.csv"
     audit.write_text("kimg,flagged,false_flags\n200,9.5,5.1\n200,1.5,5.0\n")
     assert "| 1.5 % (5.0 %) |" in readme.tables(read_runs(experiments), LISTED)
+    audit.rename(experiments / "wgan/gp_seed1/metrics_csv/audit.csv")
+    assert "| 1.5 % (5.0 %), `gp_seed1` |" in readme.tables(read_runs(experiments), LISTED)
 
 
 def test_what_was_not_run_is_listed_and_the_demo_is_no_evidence(experiments):

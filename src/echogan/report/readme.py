@@ -62,7 +62,7 @@ def tables(runs, listed):
     known = [run for run in runs if not run.study and run.name != "demo" and _config(run) in listed.get(run.arch, ())]
     ours, others = _one_data(known)
     chosen = [run for arch in listed for run in _chosen([run for run in ours if run.arch == arch])]
-    parts = [_said(ours), _table(_quality(chosen)), NOTE, "### Price", _table(_price(chosen, ours))]
+    parts = [_said(ours), _table(_quality(chosen, ours)), NOTE, "### Price", _table(_price(chosen, ours))]
     parts += ["### What was published", _table(_originals(listed)), *_as_published(runs)]
     parts += ["### Every run", _table([_of_run(run) for run in ours]), *_other_data(others)]
     parts += ["### Not run", _not_run(known, listed)]
@@ -112,8 +112,8 @@ def _chosen(runs):
 # ------------------------------------------------------------------------------------------------ what a row says
 
 
-def _quality(runs):
-    for run in runs:
+def _quality(chosen, runs):
+    for run in chosen:
         rows = {stage: row for stage in STAGES if (row := latest(run, stage))}
         for stage, row in (rows or {"": {}}).items():
             yield {
@@ -123,7 +123,7 @@ def _quality(runs):
                 "VAL": _val(run),
                 **{f"TEST {name}": _beside(row, name) for name in ("KID", "FID", "precision", "recall")},
                 "LPIPS": _beside(row, "LPIPS") if row.get("paired") == "diversity" else "–",
-                "copies": _copies(run) if stage == "generate" else "–",
+                "copies": _of_any(_copies, run, runs) if stage == "generate" else "–",
             }
 
 
@@ -161,7 +161,7 @@ def _beside(row, name):
 def _copies(run):
     table, _ = read_table(run.folder / "metrics_csv" / "audit.csv")
     if not len(table):
-        return "–"
+        return ""
     row = table.iloc[-1]
     return f"{row['flagged']:.1f} % ({row['false_flags']:.1f} %)"
 
@@ -176,17 +176,25 @@ def _price(chosen, runs):
             "kimg": written(run.losses["kimg"].max()),
             "training": f"{run.losses['seconds'].max() / 60:.0f} min" if "seconds" in run.losses else "–",
             "on": run.hardware,
-            "images/s": _speed(run),
+            "images/s": _of_any(_speed, run, runs),
             "peak memory": _memory(run, runs),
             "TEST KID of every seed": _seeds(run, runs),
         }
+
+
+def _of_any(read, run, runs):
+    """What `read` finds in the run, else in the same config under another seed, which is then named."""
+    for one in [run, *_repeats(run, runs)]:
+        if found := read(one):
+            return found if one is run else f"{found}, `{one.name}`"
+    return "–"
 
 
 def _speed(run):
     """Images a second of the last reading that timed them, of whichever split."""
     timed = run.metrics.reindex(columns=["images_per_s", "hardware"]).dropna()
     if timed.empty:
-        return "–"
+        return ""
     speed, place = timed.iloc[-1]
     return f"{written(speed)} on {place}"
 
