@@ -73,7 +73,7 @@ def pareto(runs):
     where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
     note = f"Runs of {_each(runs, lead)}. Each point: the best reading of a run and the wall time until it, on a shared machine, "
     note += "pauses of the run included; line: no run is better and faster; a name without room is left out"
-    fig = style.new(2.7, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
+    fig = style.new(2.9, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
     ax = fig.add_subplot()
     _points(ax, points, where)
     _staircase(ax, where, METRICS[lead].better)
@@ -81,7 +81,7 @@ def pareto(runs):
         if style.wide(values):
             style.log_axis(axis, values)
     ax.margins(0.12)
-    _names(ax, points, where, METRICS[lead].better)
+    _names(ax, points, where, METRICS[lead].better, best_runs(runs, lead))
     ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
     ax.set_title(lines.meaning(*(curve for _, curve, _ in points)), fontweight="normal", fontsize=6)
     return fig
@@ -96,7 +96,8 @@ def published_and_ours(runs):
         raise BadInput("no architecture has both a published setting and one of ours")
     curves = [curve for pair in pairs for _, curve, _ in pair[:2]]
     used = [run for pair in pairs for run, _, _ in pair[:2]]
-    note = "Open: setting as published; filled: ours; both trained by us, best reading within the images stated"
+    note = "Open: setting as published; filled: ours; both trained by us, each the best of its configs within the images stated"
+    note += _unpaired(runs, pairs)
     fig = style.new(0.95 + 0.33 * len(pairs), f"As published beside ours: {lead}", _caption(used, curves, lead, note))
     ax = fig.add_subplot()
     for k, (theirs, ours, _) in enumerate(pairs):
@@ -107,11 +108,20 @@ def published_and_ours(runs):
     if style.wide(values):
         style.log_axis(ax.xaxis, values)
     ax.margins(x=0.4)
+    low, high = ax.get_xlim()
+    ax.set_xticks([tick for tick in ax.get_xticks() if max(low, 0) <= tick <= high])  # the room below 0 is for names
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(METRICS[lead].axis)
     ax.set_title(lines.meaning(*curves), fontweight="normal", fontsize=6)
     return fig
+
+
+def _unpaired(runs, pairs):
+    """Part of a caption: architectures without both sides."""
+    lacking = set(_archs(runs)) - {theirs[0].arch for theirs, *_ in pairs}
+    names = sorted({run.family for run in runs if run.arch in lacking})
+    return f". Left out, without both sides judged alike: {', '.join(names)}" if names else ""
 
 
 def _each(runs, lead):
@@ -182,8 +192,7 @@ def _clock(seconds):
 
 
 def _points(ax, points, where):
-    archs = _archs([run for run, _, _ in points])
-    for arch, look in zip(archs, style.looks(len(archs))):
+    for arch, look in _looks(points).items():
         mine = [k for k, (run, _, _) in enumerate(points) if run.arch == arch]
         for published in (True, False):
             k = [i for i in mine if points[i][0].published is published]
@@ -197,20 +206,28 @@ def _points(ax, points, where):
                 markersize=MARKER,
                 label=name * (not published),
             )
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.17), ncols=3, handletextpad=0.2, columnspacing=1)
 
 
-def _names(ax, points, where, better):
-    """The run beside each point, those on the line first; a name without free room around its point is left out."""
+def _looks(points):
+    """{architecture: its look}."""
+    archs = _archs([run for run, *_ in points])
+    return dict(zip(archs, style.looks(len(archs))))
+
+
+def _names(ax, points, where, better, best):
+    """The run beside each point, the best of each architecture first, then those on the line; one without room is left out."""
     ax.figure.draw_without_rendering()  # the layout is known only now
     marks, taken, half = ax.transData.transform(where), [], MARKER / 2 * ax.figure.dpi / 72
+    looks = _looks(points)
     front, worse = set(map(tuple, _front(where, better))), (-1 if better == "higher" else 1) * where[:, 1]
-    order = sorted(range(len(points)), key=lambda k: (tuple(where[k]) not in front, worse[k]))
+    order = sorted(range(len(points)), key=lambda k: (points[k][0] not in best, tuple(where[k]) not in front, worse[k]))
     for k in order:
-        for x, y in ((3, 2), (3, -5), (-3, 2), (-3, -5)):
+        for x, y in ((3, 2), (3, -5), (-3, 2), (-3, -5), (0, 4), (0, -7)):
             text = ax.annotate(
                 points[k][0].label, where[k], xytext=(x, y), textcoords="offset points",
-                ha="left" if x > 0 else "right", fontsize=4.5, color=style.GREY,
+                ha={1: "left", 0: "center", -1: "right"}[np.sign(x)], fontsize=4.5,
+                color=looks[points[k][0].arch].color,
             )  # fmt: skip
             box = text.get_window_extent()
             if not (box.padded(half).count_contains(marks) or box.count_overlaps(taken)):

@@ -52,7 +52,7 @@ def write_cards(experiments, folder, weights=(), reported=None, callback=None):
 
 def model_card(runs, weights=()):
     """The model card as Markdown: what was trained on what, how good it is and how that was measured, and what it is not."""
-    versions = {run.config.get("versions", {}).get("torch", "version not stated") for run in runs}
+    versions = {run.config.get("versions", {}).get("torch") for run in runs} - {None} or {"version not stated"}
     return _filled(
         "model_card.md",
         families=_all(run.family for run in runs),

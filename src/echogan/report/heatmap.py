@@ -37,7 +37,7 @@ def figure(runs):
     goals = [_goal(run.curve(name) for run in runs) for name in names]
     has_floor = np.isfinite(floors).any()
     stages = lines.left_out(pairs)
-    note = ". ".join([*stages, _note(goals, stars)])
+    note = ". ".join([*stages, _note(goals, stars), *_hatched(runs, names)])
     height = 1.2 + 0.215 * (len(runs) + has_floor) + 0.3 * bool(stages)
     fig = style.new(height, lines.heading(runs, "best reading of every metric"), style.caption(runs, curves, note))
     ax = fig.add_subplot()
@@ -48,6 +48,12 @@ def figure(runs):
         ax.text(k, len(runs), short(floor), ha="center", va="center", fontsize=5, style="italic", color=style.GREY)
     _frame(ax, names, goals, [run.label for run in runs] + ["real vs real"] * bool(has_floor))
     return fig
+
+
+def _hatched(runs, names):
+    """Part of a caption: whose cells are empty because their readings are of images made of images."""
+    copied = {run.label: None for n in names for run, c in zip(runs, together(runs, n)) if c is None and run.curve(n)}
+    return [f"Hatched: read on images made of images alone ({', '.join(copied)})"] * bool(copied)
 
 
 def _value(curve):

@@ -60,13 +60,23 @@ def left_out(pairs):
     return parts
 
 
+def absent(runs, name):
+    """Parts of a caption: which of `runs` have no curve of metric `name` beside those of the others, and why."""
+    lacking = [run for run, curve in zip(runs, together(runs, name)) if curve is None]
+    copied = [run.label for run in lacking if run.curve(name)]
+    never = len(lacking) - len(copied)
+    parts = [f"Left out: {', '.join(copied)}, read on images made of images alone"] * bool(copied)
+    return [*parts, *[f"{name} was not read in {never} of {len(runs)} configs"] * bool(never)]
+
+
 @style.styled
 def figure(runs, name):
     """Metric `name` over kimg, one line per config, each named at its end; a star marks the weights to choose of all."""
     rows = drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
     height = max(2.4, ROOM + LABEL * (len(rows) + 1))
-    fig = style.new(height, heading(runs, f"{name} over training"), style.caption(runs, curves, _note(runs, rows)))
+    shown = [run for run, *_ in rows]
+    fig = style.new(height, heading(shown, f"{name} over training"), style.caption(shown, curves, _note(runs, rows)))
     ax = fig.add_subplot()
     for _, curve, look in rows:
         ax.plot(curve.kimg, curve.value, **look.line(len(curve.kimg)))
@@ -89,14 +99,13 @@ def _note(runs, rows):
     parts += dotted(curves)
     if curves[0].goal in CHOSEN and _best(curves):
         parts.append(f"Star: {CHOSEN[curves[0].goal]}")
-    if len(curves) < len(runs):
-        parts.append(f"Not measured in {len(runs) - len(curves)} of {len(runs)} configs")
-    return ". ".join(parts)
+    return ". ".join([*parts, *absent(runs, metric.name)])
 
 
 def _scale(ax, curves):
-    values = np.concatenate([curve.finite for curve in curves] + [[c.floor for c in curves if np.isfinite(c.floor)]])
-    if curves[0].metric.scale == "log" and style.wide(values):
+    read = np.concatenate([curve.finite for curve in curves])
+    values = np.concatenate([read, [c.floor for c in curves if np.isfinite(c.floor)]])
+    if curves[0].metric.scale == "log" and style.wide(read):  # a far floor alone would press the readings together
         style.log_axis(ax.yaxis, values)
     low, high = ax.transData.transform([(0, values.min()), (0, values.max())])[:, 1]  # pad in the axis's own scale
     pad = 0.06 * (high - low) or 20

@@ -31,7 +31,9 @@ def figure(run):
 
 def panel(ax, run):
     """The game alone, without words, for a table of small pictures."""
-    names = [name for name in run.loss_names if name in RIVALS] or run.loss_names[:2]
+    names = [name for name in run.loss_names if name in RIVALS]
+    if len(names) < 2:  # no game of two all along: what it lowered last
+        names = ["prior"] if "prior" in run.loss_names else run.loss_names[:2]
     for name, look in zip(sorted(names), style.looks(2)):
         table = run.losses[["kimg", name]].dropna()
         ax.plot(table["kimg"], _median(table[name]), color=look.color, linestyle=look.linestyle, label=name)

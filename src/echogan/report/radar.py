@@ -27,7 +27,7 @@ def figure(runs, title=None, names=None, lead=None):
         raise BadInput(f"a radar needs three metrics, found {', '.join(spokes) or 'none'}")
     rows = -(-len(shown) // 2)
     pairs = [(run, curve) for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
-    title = title or lines.heading(runs, f"metrics at the best {lead}")
+    title = title or lines.heading([run for run, *_ in shown], f"metrics at the best {lead}")
     stages = lines.left_out(pairs)
     height = 0.55 + 0.86 * rows + 0.3 * (rows == 1)  # one row shares its height with title and caption alone
     fig = style.new(height + 0.25 * bool(stages), title, _words(runs, pairs, lead, len(shown), stages))
@@ -128,5 +128,5 @@ def _words(runs, pairs, lead, shown, stages):
     parts += stages
     parts.append(f"Moment: that of the {lines.CHOSEN[METRICS[lead].better]}, the rule that chooses weights")
     parts += ["Grey: the other panels"] * (shown > 1)
-    parts += [f"{lead} was not read in {len(runs) - shown} of {len(runs)} configs"] * (shown < len(runs))
+    parts += lines.absent(runs, lead)
     return style.caption(runs, curves, ". ".join(part for part in parts if part))

@@ -15,8 +15,9 @@ def figure(runs, name):
     rows = lines.drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
     rows = sorted(rows, key=lambda row: np.median(row[1].finite), reverse=curves[0].goal == "higher")
-    title = lines.heading(runs, f"{name} readings")
-    fig = style.new(0.95 + 0.23 * len(rows), title, style.caption(runs, curves, _note(rows)))
+    shown = [run for run, *_ in rows]
+    title = lines.heading(shown, f"{name} readings")
+    fig = style.new(0.95 + 0.23 * len(rows), title, style.caption(shown, curves, _note(runs, rows)))
     ax = fig.add_subplot()
     values = np.concatenate([curve.finite for curve in curves])
     if METRICS[name].scale == "log" and style.wide(values):
@@ -56,11 +57,11 @@ def _row(ax, k, values, look):
     ax.scatter(values, wobble, s=3.5, color=look.color, alpha=shade, linewidths=0, zorder=4)
 
 
-def _note(rows):
+def _note(runs, rows):
     curves = [curve for _, curve, _ in rows]
     note = ". ".join([*lines.left_out([row[:2] for row in rows]), "Dots: single readings, pale early, dark late"])
     if any(len(curve.finite) >= ENOUGH for curve in curves):
         note += "; bar: quartiles; white: median; density only between the extremes"
     if any(len(curve.finite) < ENOUGH for curve in curves):
         note += f"; fewer than {ENOUGH} readings: dots only"
-    return note
+    return ". ".join([note, *lines.absent(runs, curves[0].metric.name)])
