@@ -1,6 +1,6 @@
 """What a VQGAN keeps of held-out images, beside JPEG 2000 in as many bits (its headers not counted), in one run.
 
-Prints SSIM, PSNR and, where the weights are installed, LPIPS and FID of both, and two differences:
+Prints SSIM, PSNR and, where the weights are installed, LPIPS and FID of both, and for each run the difference
 
     SSIM - SSIM of JPEG 2000, 16 x 16 codes of a 128 px image      wanted: at least +0.05
     SSIM - SSIM of JPEG 2000, 32 x 32 codes of a 128 px image      wanted: at least 0

@@ -15,6 +15,13 @@ def first_line(error):
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def one_of(value, known, what):
+    """`value`, where it is one of `known`."""
+    if value not in known:
+        raise BadInput(f"there is no {what} {value!r}{nearest(value, known)}")
+    return value
+
+
 def nearest(word, known):
     """`; did you mean 'x'?` for the closest of `known`, or the list of them."""
     known = sorted(map(str, known))

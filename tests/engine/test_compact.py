@@ -38,6 +38,22 @@ def test_halved_weights_take_half_the_bytes_and_make_the_same_pictures(tmp_path)
     assert header["precision"] == "float16" and header["data"] == "test blobs" and len(header["made_of_sha256"]) == 64
 
 
+def test_a_prior_still_knows_its_codebook_in_half_precision(tmp_path):
+    torch.manual_seed(0)
+    model = models.load("vqgan").build(models.config_of("vqgan", "grid16").tiny())
+    model.prior.book.copy_(model.vq.book.codes.normal_().norm() * 1.00003)  # no half-precision number is as near
+    export(tmp_path / "w.safetensors", model, {"arch": "vqgan", "name": "grid16", "kimg": "999", "data": "test blobs"})
+    done = compact(tmp_path / "w.safetensors", tmp_path / "half.safetensors")
+    after, _ = load_weights(tmp_path / "half.safetensors")
+    assert done.header["name"] == "grid16" and after.prior.book == model.prior.book
+    assert len(generated(after, 2)) == 2
+
+
+def test_a_bare_file_name_is_enough(tmp_path, monkeypatch):
+    monkeypatch.chdir(written(tmp_path / "w.safetensors").parent)
+    assert compact("w.safetensors", "half.safetensors").halved
+
+
 def test_where_halves_would_tell_the_numbers_stay_whole(tmp_path):
     whole = written(tmp_path / "w.safetensors", scale=1e3)  # weights whose halves are infinite, or far off
     with torch.no_grad():

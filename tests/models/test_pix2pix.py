@@ -86,6 +86,27 @@ def test_noise_is_dropout_and_only_where_asked():
         model.translated(batch_of(), noise="loud")
 
 
+def test_dropout_is_refused_of_a_generator_that_never_saw_it():
+    with pytest.raises(BadInput, match="without dropout"):
+        model_of("still").translated(batch_of(), noise="dropout")
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"game": "chess"}, "no game 'chess'"),
+        ({"given": "outline"}, "no input 'outline'"),
+        ({"up": "sideways"}, "no way up 'sideways'"),
+        ({"norm": "layer"}, "no norm 'layer'"),
+        ({"resolution": 48}, "48 pixels do not"),
+        ({"resolution": 16}, "take fewer steps"),
+    ],
+)
+def test_settings_that_make_no_network_are_refused_before_anything_is_trained(change, why):
+    with pytest.raises(BadInput, match=why):
+        Pix2Pix(replace(CONFIGS["edges"].tiny(), **change))
+
+
 def test_inputs_are_shown_from_black_to_white():
     batch = batch_of()
     (mask, edge), (image,) = model_of("both").panel(batch)

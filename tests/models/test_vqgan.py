@@ -13,6 +13,7 @@ from echogan.engine.checkpoint import export, load_weights
 from echogan.engine.feed import Feed
 from echogan.engine.loop import Engine, Numerics
 from echogan.errors import BadInput
+from echogan.layers.patch import normalisation
 from echogan.models.vqgan import CONFIGS, VQGAN
 from tests.conftest import blobs
 
@@ -62,10 +63,28 @@ def test_the_grid_is_as_wide_as_promised(name, side):
     assert all(d.resolution // d.grid == 128 // side for d in (c.small(), c.tiny()))
 
 
-@pytest.mark.parametrize("grid", [24, 7, 256])
+@pytest.mark.parametrize("grid", [24, 7, 256, 0, -4])
 def test_a_grid_that_does_not_halve_the_image_is_refused(grid):
-    with pytest.raises(BadInput, match="does not halve 128 pixels"):
+    with pytest.raises(BadInput, match="halving 128 pixels never gives"):
         VQGAN(replace(CONFIGS["grid16"], grid=grid))
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"codes": 0}, "codebook of 0 codes"),
+        ({"norm": "foo"}, "no norm 'foo'"),
+        ({"prior_width": 100}, "multiple of 32"),
+    ],
+)
+def test_settings_that_make_no_network_are_refused_before_anything_is_trained(change, why):
+    with pytest.raises(BadInput, match=why):
+        VQGAN(replace(CONFIGS["grid16"].tiny(), **change))
+
+
+def test_group_norm_takes_any_width():
+    x = torch.randn(1, 9, 4, 4)
+    assert normalisation("group", 9)(x).shape == x.shape and normalisation("group", 8).num_groups == 4
 
 
 def test_a_discriminator_that_would_come_too_late_is_refused():
@@ -238,7 +257,7 @@ def test_samples_follow_their_seed_and_choices():
     assert not torch.equal(model.sample(2, seed=1, top_p=0.3), images[:2])
 
 
-@pytest.mark.parametrize("choices", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_k": -1}])
+@pytest.mark.parametrize("choices", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_k": -1}, {"top_k": "five"}])
 def test_choices_that_leave_no_token_are_refused(choices):
     with pytest.raises(BadInput, match="temperature > 0"):
         model_of("grid16").sample(1, **choices)

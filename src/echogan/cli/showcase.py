@@ -51,7 +51,9 @@ def _truth(place, found):
     """What the frames that an enhancer was shown should have become, where it is known; else None."""
     from echogan.data.truth import FOLDER, load_truth
     from echogan.engine.feed import resized
+    from echogan.report.progress import panels_of
 
-    if "domain" not in found.frames.index or not (place / FOLDER).is_dir():
+    enhances = "" in panels_of(found.arch, found.given)  # a panel without a name is the change
+    if not (enhances and "domain" in found.frames.index and (place / FOLDER).is_dir()):
         return None
     return resized(load_truth(place, found.frames), found.real.shape[-1]).numpy()

@@ -41,7 +41,7 @@ def train(
         patience: kimg without a better reading after which the run ends; 0 = never.
         accumulate: parts of a batch computed one after the other, where memory is short.
         deterministic: on a GPU, only deterministic algorithms (slower).
-        small: the config's size for CPUs: 64 px, a quarter of the width.
+        small: the config's size for CPUs: 64 px, a fraction of the width.
         name: name of the run; default the config's.
         segmenter: run of `echogan segmenter`, for a config that weighs what a segmenter says.
         set: settings of the config to change, key=value.

@@ -38,7 +38,7 @@ def compact(source, out, frames=None, kimg=None):
     path = find_weights(source, kimg)
     header, tensors = read_weights(path)
     whole = _images(path, frames)
-    halves = {key: value.half() if value.dtype == torch.float32 else value for key, value in tensors.items()}
+    halves = {key: value.half() if _many(value) else value for key, value in tensors.items()}
     origin = {**header, **_origin(path)}
     with atomic(out) as temporary:
         save_file(halves, temporary, metadata={**origin, "precision": "float16"})
@@ -46,6 +46,11 @@ def compact(source, out, frames=None, kimg=None):
         if worst > EQUAL:
             save_file(tensors, temporary, metadata={**origin, "precision": "float32"})
     return Compact(header, worst <= EQUAL, worst)
+
+
+def _many(value):
+    """Whether a tensor is worth halving; single numbers, such as what a prior knows of its codebook, stay exact."""
+    return value.dtype == torch.float32 and value.ndim > 0
 
 
 def _images(path, frames):
@@ -61,7 +66,8 @@ def _images(path, frames):
 
 def _origin(path):
     """The hash of the original weights, and the fingerprint of its run's data where the run is there."""
-    known, config = {"made_of_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}, path.parents[1] / "config.json"
+    known = {"made_of_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    config = path.resolve().parents[1] / "config.json"
     if config.is_file():
         known["fingerprint"] = str(read_json(config).get("data", {}).get("fingerprint", ""))
     return known

@@ -85,6 +85,8 @@ def refuse_translator(model, header):
 
 def generated(model, n, wanted=BEST, label=None):
     """`n` images of a model, uint8 (n, H, W) on its device."""
+    if n < 1:
+        raise BadInput(f"{n} images were asked for; ask for 1 or more")
     blocks = model.samples(n, wanted.seed, wanted.truncation, label, **wanted.choices)
     return torch.cat([to_grey(block) for block in blocks])
 

@@ -4,15 +4,16 @@ import math
 
 from torch import nn
 
+from echogan.errors import one_of
 from echogan.layers.dcgan import dcgan_init, he_init
 
 
 def normalisation(kind, channels):
     """What rescales activations: "batch", "instance", "group" (at most 32 groups of two or more channels) or "none"."""
     if kind == "group":
-        return nn.GroupNorm(math.gcd(32, channels // 2), channels)
+        return nn.GroupNorm(math.gcd(32, channels // 2, channels), channels)
     layers = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d, "none": nn.Identity}
-    return layers[kind](channels)
+    return layers[one_of(kind, layers, "norm")](channels)
 
 
 class PatchCritic(nn.Module):

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from echogan.errors import BadInput
+
 MEMORY = 0.99  # g, a batch
 DEAD = 0.01  # of an even share of the tokens
 
@@ -23,6 +25,8 @@ class Quantiser(nn.Module):
 
     def __init__(self, codes, dim, averaged=True):
         super().__init__()
+        if codes < 1:
+            raise BadInput(f"a codebook of {codes} codes says nothing; take 512, say")
         self.averaged = averaged
         first = torch.empty(codes, dim).uniform_(-1 / codes, 1 / codes)
         if averaged:

@@ -1,11 +1,10 @@
 """The U-Net of pix2pix (Isola 2017, section 6.1): an encoder to one pixel and a decoder that sees its every step."""
 
-from math import log2
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from echogan.errors import BadInput, one_of
 from echogan.layers.dcgan import dcgan_init
 from echogan.layers.patch import normalisation
 
@@ -21,7 +20,9 @@ class UNet(nn.Module):
 
     def __init__(self, resolution, channels, width=64, norm="batch", up="transposed"):
         super().__init__()
-        depth = int(log2(resolution))
+        if resolution < 4 or resolution.bit_count() != 1:
+            raise BadInput(f"a U-Net halves its images down to one pixel; {resolution} pixels do not, take 64 or 128")
+        depth = resolution.bit_length() - 1
         widths = [width * min(2**i, 8) for i in range(depth)]
         # A norm over a single pixel would leave nothing of it, hence none at the bottom.
         norms = ["none", *[norm] * (depth - 2), "none"]
@@ -64,6 +65,6 @@ def _down(a, b, norm):
 
 def _up(a, b, norm, kind):
     bias = norm in ("none", "group")
-    if kind == "transposed":
+    if one_of(kind, ("transposed", "resize"), "way up") == "transposed":
         return nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=bias), normalisation(norm, b))
     return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(a, b, 3, 1, 1, bias=bias), normalisation(norm, b))

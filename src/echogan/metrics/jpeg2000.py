@@ -12,11 +12,11 @@ from PIL import Image
 from echogan.errors import BadInput
 
 SOD, EOC = b"\xff\x93", b"\xff\xd9"  # markers around the data of the one tile
-STEPS = 12  # of the search: a rate to within 0.2 %
+STEPS = 12  # of the search: a rate to within 0.3 %
 
 
 def at_bits(images, bits):
-    """(images uint8 (N, H, W) as JPEG 2000 keeps them in at most `bits` each, bits used (N,))."""
+    """(images uint8 (N, H, W) as JPEG 2000 keeps them in at most `bits` each, or in the fewest it can; bits used (N,))."""
     if bits < 8:
         raise BadInput(f"JPEG 2000 needs 8 bits or more an image, got {bits:g}")
     kept = [_nearest(image, bits) for image in images]

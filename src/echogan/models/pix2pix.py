@@ -12,7 +12,7 @@ import torch
 from torch import cat
 
 from echogan.contract import Architecture, Average, Optim, Phase
-from echogan.errors import BadInput
+from echogan.errors import BadInput, one_of
 from echogan.layers.patch import PatchCritic
 from echogan.layers.unet import UNet
 from echogan.losses import (
@@ -120,12 +120,16 @@ class Pix2Pix(Architecture):
         super().__init__()
         self.config = c = config
         self.guests = tuple(guests)
-        self.given = tuple(c.given.split("+"))
+        self.given = tuple(one_of(name, ("edge", "mask"), "input") for name in c.given.split("+"))
+        if c.resolution >> c.steps < 4:
+            raise BadInput(
+                f"{c.steps} strides of the critic leave too little of {c.resolution} pixels; take fewer steps"
+            )
         self.inputs = ("image", *self.given)
         channels = sum(c.labels if name == "mask" else 1 for name in self.given)
         self.G = UNet(c.resolution, channels, c.width, c.norm, c.up)
         self.D = PatchCritic(channels + 1, c.critic_width, c.steps, c.norm)
-        self.judge, self.please = GAMES[c.game]
+        self.judge, self.please = GAMES[one_of(c.game, GAMES, "game")]
         self.optim = {child: Optim(c.lr, (0.5, 0.999)) for child in ("G", "D")}
         self.ema = Average(("G",), c.ema_kimg) if c.ema_kimg else None
         self.phases = (Phase("D", "D", self.discriminate), Phase("G", "G", self.fool))
@@ -176,6 +180,8 @@ class Pix2Pix(Architecture):
         """Images of the batch's edges or masks; `noise` is none, or dropout as in training (the paper's: images vary)."""
         if noise not in ("none", "dropout"):
             raise BadInput(f"noise must be none or dropout, got {noise!r}")
+        if noise == "dropout" and not self.config.dropout:
+            raise BadInput("this config was trained without dropout; leave noise=dropout out")
         return self.fake(batch, self.condition(batch), noise == "dropout")
 
     def panel(self, batch):

@@ -182,6 +182,10 @@ class VQGAN(Architecture):
             self.optim["D"] = self.optim["vq"]
         if c.prior_start:
             heads = max(2, c.prior_width // 32)
+            if c.prior_width % heads:
+                raise BadInput(
+                    f"a prior_width of {c.prior_width} does not part into {heads} heads; take a multiple of 32"
+                )
             self.prior = GPT(c.codes, c.grid**2, c.prior_width, c.depth, heads, classes=c.classes)
             self.optim["prior"] = Optim(c.prior_lr, (0.9, 0.95))
         self.register_buffer("weight", torch.zeros(()))  # lambda
@@ -247,7 +251,7 @@ class VQGAN(Architecture):
         return hinge_discriminator(real, fake), {"real": real.mean(), "fake": fake.mean()}
 
     def slopes(self, batch):
-        """Gradients by the decoder's last kernel: of what should be faithful, and of what should fool."""
+        """Gradients with respect to the decoder's last kernel: of what should be faithful, and of what should fool."""
         seen, last = self.vq.unpainted(batch["image"]), self.vq.paint
         with torch.enable_grad():
             kernel = last.weight.detach().requires_grad_()
@@ -317,9 +321,10 @@ class VQGAN(Architecture):
                 "this VQGAN has no prior to generate from, it reconstructs; train a config with prior_start above 0"
             )
         self._refuse_strange_codes()
-        heat = truncation * temperature
-        if not (heat > 0 and top_p > 0 and top_k >= 0):
-            raise BadInput(f"need temperature > 0, top_p > 0, top_k >= 0; got {heat:g}, {top_p:g}, {top_k:g}")
+        given = (truncation, temperature, top_k, top_p)
+        numbers = all(isinstance(value, int | float) for value in given)
+        if not (numbers and (heat := truncation * temperature) > 0 and top_p > 0 and top_k >= 0):
+            raise BadInput(f"need temperature > 0, top_p > 0, top_k >= 0; got {temperature}, {top_p}, {top_k}")
         # Normal numbers, so that a walk from one to another passes through likely ones only.
         chance = torch.special.ndtr(batch.randn(self.config.grid**2)).clamp(max=1 - 1e-6)
         label = self.some_label(batch)
@@ -342,11 +347,10 @@ class VQGAN(Architecture):
 
 def halvings(config):
     """How often the resolution halves to reach the grid; a `BadInput` where it does not."""
-    factor = config.resolution // config.grid
-    if factor * config.grid != config.resolution or factor.bit_count() != 1:
-        raise BadInput(
-            f"a grid of {config.grid} x {config.grid} tokens does not halve {config.resolution} pixels; choose a power of two"
-        )
+    grid, pixels = config.grid, config.resolution
+    factor = pixels // max(grid, 1)
+    if factor * grid != pixels or factor.bit_count() != 1:
+        raise BadInput(f"halving {pixels} pixels never gives a grid of {grid} x {grid} tokens; take {pixels // 8}, say")
     return factor.bit_length() - 1
 
 

@@ -192,7 +192,9 @@ def _of_any(read, run, runs):
 
 def _speed(run):
     """Images a second of the last reading that timed them, of whichever split; drawn from noise where it does that."""
-    timed = run.metrics.reindex(columns=["images_per_s", "hardware", "stage"]).dropna(subset=["images_per_s", "hardware"])
+    timed = run.metrics.reindex(columns=["images_per_s", "hardware", "stage"]).dropna(
+        subset=["images_per_s", "hardware"]
+    )
     if timed.empty:
         return ""
     drawn = timed[timed["stage"] == STAGES[0]]
