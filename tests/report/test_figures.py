@@ -402,7 +402,9 @@ def test_every_config_has_a_row_and_what_all_aimed_at_stands_below_once(painter)
     rows = np.array(figure.axes).reshape(3, -1)
     assert [ax.get_ylabel() for ax in rows[:, 0]] == ["W1†\n200 kimg", "masks†\n3 kimg", "real"]
     assert [np.asarray(row[-1].images[0].get_array()).flat[0] for row in rows] == [100, 100, 200]
-    assert "fixed VAL frames, after all kimg" in flat(figure)
+    assert "fixed VAL frames, at the end of each config" in flat(figure)
+    alike = progress.every_config([painter, replace(painter, name="masks")])
+    assert alike.axes[0].get_ylabel() == "W1†" and "fixed VAL frames, after 200 kimg" in flat(alike)
 
 
 def test_aims_that_differ_are_not_shown_as_those_of_all(painter, tmp_path):

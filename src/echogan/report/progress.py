@@ -66,21 +66,28 @@ def every_config(runs):
         raise BadInput("no run has a sample grid to draw")
     rows, common = _last_of_each(runs)
     n = min(ACROSS, max(3, ROOM // len(rows)), *map(len, rows.values()))
-    text = style.caption(runs, note=f"Shown: {n} {common}, after all kimg of each config, grey levels as made")
-    side = min((style.COLUMN - 0.62) / n, TILE)
-    fig = style.new(0.5 + side * len(rows), f"{runs[0].family}: samples of every config", text, width=side * n + 0.62)
-    fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    text = style.caption(runs, note=f"Shown: {n} {common}, {_when(runs)}, grey levels as made")
+    side = min((style.COLUMN - 0.66) / n, TILE)
+    fig = style.new(0.5 + side * len(rows), f"{runs[0].family}: samples of every config", text, width=side * n + 0.66)
+    fig.set_layout_engine("constrained", w_pad=0.03, h_pad=0.01, wspace=0.0, hspace=0.01)
     for axes, (heading, tiles) in zip(fig.subplots(len(rows), n, squeeze=False), rows.items()):
         axes[0].set_ylabel(heading, rotation=0, ha="right", va="center", fontsize=5.5)
         _show(axes, tiles)
     return fig
 
 
+def _when(runs):
+    """Part of a caption: at which moment the last grids are."""
+    first, *others = {_readable(run)[-1] for run in runs}
+    return "at the end of each config" if others else f"after {first} kimg"
+
+
 def _last_of_each(runs):
-    """({config and its kimg: pictures}, what they are of), with what all aimed at, or were given, as the last row."""
+    """({config (and its kimg, where these differ): pictures}, what they are of); what all aimed at or were given comes last."""
     ends = {run: _readable(run)[-1] for run in runs}
     before, pictures, after = zip(*(_apart(run, kimg) for run, kimg in ends.items()))
-    rows = {f"{run.label}\n{kimg} kimg": tiles for (run, kimg), tiles in zip(ends.items(), pictures)}
+    alike = len(set(ends.values())) == 1
+    rows = {run.label + f"\n{kimg} kimg" * (not alike): tiles for (run, kimg), tiles in zip(ends.items(), pictures)}
     beside = [aims or inputs for inputs, aims in zip(before, after)]
     if not all(beside):
         others = ", ".join(run.label for run, given in zip(runs, beside) if given)
