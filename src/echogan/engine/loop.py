@@ -9,6 +9,7 @@ import torch
 from echogan.config import seed_of
 from echogan.contract import Clock, Rows
 from echogan.engine.parallel import all_mean, everyone, interleave, world
+from echogan.precision import full
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,11 @@ class Engine:
         """Rows side by side, the rest averaged; gradients and statistics of all processes in one flat all-reduce."""
         stats = {k: [p[k] for p in parts] for k in parts[0]}
         rows = {k: everyone(interleave([r.of for r in v])) for k, v in stats.items() if isinstance(v[0], Rows)}
-        means = {k: _full(torch.stack(v).mean(0)) for k, v in stats.items() if k not in rows}
+        means = {k: full(torch.stack(v).mean(0)) for k, v in stats.items() if k not in rows}
         if world() > 1:
             grads = [p.grad for p in self.groups.get(phase.trains, ()) if p.grad is not None]
             all_mean([*grads, *means.values()])
-        return {**means, **{k: _full(v) for k, v in rows.items()}}
+        return {**means, **{k: full(v) for k, v in rows.items()}}
 
     def step(self, child, scaler=None):
         """One optimiser step at the architecture's present rate."""
@@ -220,8 +221,3 @@ class Engine:
 
 def _detached(value):
     return Rows(value.of.detach()) if isinstance(value, Rows) else value.detach()
-
-
-def _full(value):
-    """At least fp32: what autocast made would not mix with the state it goes into."""
-    return value if value.dtype == torch.float64 else value.float()
