@@ -113,6 +113,18 @@ def test_dissimilarity_is_one_minus_a_local_correlation():
     assert losses.dissimilarity(-x, x, all_of(x)).item() > 1.5
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_dissimilarity_has_gradients_in_half_precision_also_where_images_are_dark(half):
+    """Outside the sector nothing varies: there fp16 has no number for the product of two variances, and 0 no slope of its root."""
+    x = torch.full((2, 1, 40, 40), -1.0)
+    x[..., 10:30, 10:30] = texture(2, 20)
+    y = (0.9 * x).requires_grad_()
+    exact = torch.autograd.grad(losses.dissimilarity(y, x, all_of(x)), y)[0]
+    with torch.autocast("cpu", half):
+        loss = losses.dissimilarity(y, x, all_of(x))
+    torch.testing.assert_close(torch.autograd.grad(2.0**16 * loss, y)[0] / 2**16, exact)
+
+
 def test_relighting_sees_a_shadow_but_neither_gain_nor_what_lies_outside():
     x, inside = texture(), torch.zeros(2, 1, 40, 40, dtype=torch.bool)
     inside[..., 5:35, 5:35] = True

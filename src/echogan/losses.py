@@ -8,6 +8,8 @@ from math import sqrt
 import torch
 import torch.nn.functional as F
 
+from echogan.precision import by_hand, full
+
 
 def wasserstein_critic(real, fake):
     """E[D(fake)] - E[D(real)], minimised by the critic (Arjovsky 2017, eq. 3)."""
@@ -191,10 +193,15 @@ def mean_inside(values, inside):
 
 
 def local_mean(images, sigma):
-    """(B, 1, H, W) smoothed by a Gaussian of `sigma` pixels, the border mirrored."""
+    """(B, 1, H, W) smoothed by a Gaussian of `sigma` pixels, the border mirrored; in float32 at least.
+
+    Autocast's fp16 ends at 6e-8: products of small variances vanish in it, and the gradient of their root is not a number.
+    """
+    images = full(images)
     radius = min(round(3 * sigma), *(n - 1 for n in images.shape[2:]))
     at = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     taps = (-(at**2) / (2 * sigma**2)).exp()
     taps = taps / taps.sum()
     padded = F.pad(images, (radius,) * 4, mode="reflect")
-    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    with by_hand(images):
+        return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
