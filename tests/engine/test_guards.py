@@ -162,6 +162,19 @@ def test_fp16_leaves_out_an_update_that_overflows_and_goes_on_exactly():
     assert resumed.scalers["G"].state_dict() == whole.scalers["G"].state_dict()
 
 
+def test_fp16_that_overflows_at_every_scale_ends_the_run_instead_of_learning_nothing():
+    endless = Steep()
+    endless.phases = (Phase("G", "G", lambda batch: ((0 * endless.G.weight).sqrt().sum(), {})),)  # a slope of 0 * inf
+    engine = Engine(endless, Numerics(autocast=torch.float16))
+    feed = Feed(np.full((8, 8, 8), 255, np.uint8), 8)
+    engine.tick(feed.batch(0, 4))
+    assert engine.read().keys() == {"G"}  # once is no reason
+    for _ in range(20):
+        engine.tick(feed.batch(0, 4))
+    with pytest.raises(BadInput, match=r"gradients of G are not numbers in fp16 .*--precision fp32 under another name"):
+        engine.read()
+
+
 @pytest.mark.slow
 def test_compiled_phases_train_like_eager_ones(frames, tmp_path):
     eager = fit("wgan", "e", frames, Settings(0.32, device="cpu", row_kimg=0.064), CONFIG, tmp_path)

@@ -9,6 +9,7 @@ import torch
 from echogan.config import seed_of
 from echogan.contract import Clock, Rows
 from echogan.engine.parallel import all_mean, everyone, interleave, world
+from echogan.errors import BadInput
 from echogan.precision import full
 
 
@@ -164,10 +165,20 @@ class Engine:
 
     def read(self):
         """Means since the last reading, {column: float}, with the one transfer from the device; sums start anew."""
+        self._refuse_stuck_scalers()
         names = list(self.sums)
         values = torch.stack([self.sums[n] / self.counts[n] for n in names]).tolist() if names else []
         self.sums, self.counts = {}, {}
         return dict(zip(names, values))
+
+    def _refuse_stuck_scalers(self):
+        """A `BadInput` where fp16 overflows at whatever scale: each such update is left out, which no loss would tell."""
+        for child, scaler in self.scalers.items():
+            if scaler.get_scale() < 1:
+                raise BadInput(
+                    f"the gradients of {child} are not numbers in fp16 at any loss scale, so nothing is learnt any more; train "
+                    'with --precision fp32 under another name; in a notebook: Settings(..., precision="fp32")'
+                )
 
     # -------------------------------------------------------------------------------------------- state
 
