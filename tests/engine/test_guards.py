@@ -175,6 +175,28 @@ def test_fp16_that_overflows_at_every_scale_ends_the_run_instead_of_learning_not
         engine.read()
 
 
+def test_a_state_without_loss_scales_is_taken_up_in_fp16():
+    """A run of the CPU, or of a GPU that has bf16, goes on where there is none."""
+    feed = Feed(np.full((8, 8, 8), 255, np.uint8), 8)
+    begun = Engine(Steep())
+    begun.tick(feed.batch(0, 4))
+    for new in (torch.float16, None):
+        engine = Engine(Steep(), Numerics(autocast=new))
+        engine.restore(begun.state())
+        assert engine.clock.tick == 1 and engine.model.G.weight.item() == begun.model.G.weight.item()
+        begun = engine
+
+
+def test_the_record_tells_every_precision_and_machine_a_run_was_on(frames, tmp_path, monkeypatch):
+    train(frames, tmp_path, replace(SETTINGS, kimg=0.064))
+    monkeypatch.setattr(module, "pick_precision", lambda name, device: torch.bfloat16)
+    monkeypatch.setattr("echogan.engine.describe.hardware", lambda device: "an A100")
+    for kimg in (0.128, 0.192):
+        run = train(frames, tmp_path, replace(SETTINGS, kimg=kimg))
+    assert run.read()["precision"] == "float32; then bfloat16"
+    assert run.read()["hardware"].endswith("; then an A100") and run.read()["hardware"].count("then") == 1
+
+
 @pytest.mark.slow
 def test_compiled_phases_train_like_eager_ones(frames, tmp_path):
     eager = fit("wgan", "e", frames, Settings(0.32, device="cpu", row_kimg=0.064), CONFIG, tmp_path)

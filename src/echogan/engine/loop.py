@@ -205,14 +205,14 @@ class Engine:
         }
 
     def restore(self, state):
-        """Take up a `state()`."""
+        """Take up a `state()`, also one of another precision."""
         self.model.load_state_dict(state["model"])
         for name, shadow in self.shadow.items():
             shadow.load_state_dict(state["shadow"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-        for name, scaler in self.scalers.items():
-            scaler.load_state_dict(state["scalers"][name])
+        for name in self.scalers.keys() & state["scalers"].keys():  # none where the run has not been in fp16 so far
+            self.scalers[name].load_state_dict(state["scalers"][name])
         self.clock = Clock(**state["clock"])
 
     def _optimiser(self, child):
