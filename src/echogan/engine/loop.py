@@ -10,7 +10,7 @@ from echogan.config import seed_of
 from echogan.contract import Clock, Rows
 from echogan.engine.parallel import all_mean, everyone, interleave, world
 from echogan.errors import BadInput
-from echogan.precision import full
+from echogan.precision import full, full_float32
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,9 @@ class Engine:
     def update(self, phase, batch):
         """One phase on one global batch: freeze, forward, backward, reduce, step, note, remember."""
         self.freeze(phase.trains)
-        n, parts, scaler = self.numerics.accumulate, [], self.scaler(phase)
-        for k in range(n):
-            loss, stats = self.forward(phase, batch.micro(k, n, phase.share))
-            if phase.trains:
-                gained = loss * (phase.every if phase.lazy else 1) / n
-                (scaler.scale(gained) if scaler else gained).backward()
-                stats = {phase.name: loss.detach(), **stats}
-            parts.append({name: _detached(value) for name, value in stats.items()})
+        n, scaler = self.numerics.accumulate, self.scaler(phase)
+        with self.exactness(phase):
+            parts = [self.gradients(phase, batch.micro(k, n, phase.share), scaler) for k in range(n)]
         stats = self.reduce(phase, parts)
         if phase.trains:
             self.step(phase.trains, scaler)
@@ -80,6 +75,15 @@ class Engine:
                 phase.after(stats)
         return stats
 
+    def gradients(self, phase, batch, scaler=None):
+        """Forward and backward of one micro-batch; returns its statistics."""
+        loss, stats = self.forward(phase, batch)
+        if phase.trains:
+            gained = loss * (phase.every if phase.lazy else 1) / self.numerics.accumulate
+            (scaler.scale(gained) if scaler else gained).backward()
+            stats = {phase.name: loss.detach(), **stats}
+        return {name: _detached(value) for name, value in stats.items()}
+
     def forward(self, phase, batch):
         """The phase's loss, its randomness fixed by (seed, phase, how often the phase has run)."""
         seed = seed_of(self.numerics.seed, phase.name, self.clock.count.get(phase.name, 0))
@@ -88,11 +92,17 @@ class Engine:
         with torch.set_grad_enabled(phase.trains is not None), self.precision(phase), self.compilation(phase):
             return phase.loss(batch)
 
+    def reduced(self, phase):
+        """Whether the run wants reduced precision and the phase allows it."""
+        return self.numerics.autocast is not None and phase.precision != "fp32"
+
     def precision(self, phase):
-        """Autocast where the run wants it and the phase allows it."""
-        if self.numerics.autocast is None or phase.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, self.numerics.autocast)
+        """Autocast, of the forward pass."""
+        return torch.autocast(self.device.type, self.numerics.autocast) if self.reduced(phase) else nullcontext()
+
+    def exactness(self, phase):
+        """No TF32 where float32 was asked for, also backward: cuDNN would keep 10 bits of a convolution's operands."""
+        return nullcontext() if self.reduced(phase) else full_float32()
 
     def compilation(self, phase):
         """Eager where the run compiles but the phase differentiates a gradient, which compiled code refuses."""
@@ -101,7 +111,7 @@ class Engine:
 
     def scaler(self, phase):
         """The loss scaler of what the phase trains in fp16; None where gradients need none."""
-        return self.scalers.get(phase.trains) if phase.precision != "fp32" else None
+        return self.scalers.get(phase.trains) if self.reduced(phase) else None
 
     def freeze(self, trains):
         """Only the child that is trained gets gradients, so losses need neither detach() nor no_grad()."""
