@@ -115,7 +115,7 @@ def test_dissimilarity_is_one_minus_a_local_correlation():
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 def test_dissimilarity_has_gradients_in_half_precision_also_where_images_are_dark(half):
-    """Outside the sector nothing varies: there fp16 has no number for the product of two variances, and 0 no slope of its root."""
+    """Where nothing varies fp16 has no number for the product of two variances, and the root of 0 has no slope."""
     x = torch.full((2, 1, 40, 40), -1.0)
     x[..., 10:30, 10:30] = texture(2, 20)
     y = (0.9 * x).requires_grad_()

@@ -11,7 +11,7 @@ import torch
 
 from echogan import models
 from echogan.config import RunFolder, Settings
-from echogan.contract import Architecture, Optim, Phase
+from echogan.contract import Architecture, Batch, Optim, Phase
 from echogan.engine import checkpoint, gallery, watch
 from echogan.engine import fit as module
 from echogan.engine.feed import Feed
@@ -173,6 +173,34 @@ def test_fp16_that_overflows_at_every_scale_ends_the_run_instead_of_learning_not
         engine.tick(feed.batch(0, 4))
     with pytest.raises(BadInput, match=r"gradients of G are not numbers in fp16 .*--precision fp32 under another name"):
         engine.read()
+
+
+class Remembers(Architecture):
+    """A batch norm, and a number that follows the mean of what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.G = torch.nn.BatchNorm1d(1)
+        self.register_buffer("level", torch.zeros(()))
+        self.optim = {"G": Optim(1e-3)}
+        self.phases = (Phase("G", "G", self.loss, after=lambda stats: self.level.lerp_(stats["mean"], 0.1)),)
+
+    def loss(self, batch):
+        values = batch["image"].flatten(1)[:, :1]
+        return self.G(values).square().mean(), {"mean": values.mean()}
+
+
+@pytest.mark.parametrize("autocast", [None, torch.float16])
+def test_what_overflows_in_fp16_is_not_remembered_either(autocast):
+    def shown(*levels):
+        engine = Engine(Remembers(), Numerics(autocast=autocast))
+        for level in levels:
+            engine.tick(Batch({"image": torch.tensor([[1.0], [level]])}, 2))
+        return engine.model.state_dict()
+
+    through, without = shown(2.0, np.inf, 3.0), shown(2.0, 3.0)
+    same = all(torch.equal(through[key], without[key]) for key in ("G.running_mean", "G.running_var", "level"))
+    assert same == (autocast is torch.float16) and without["level"] > 0
 
 
 def test_a_state_without_loss_scales_is_taken_up_in_fp16():

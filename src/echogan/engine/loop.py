@@ -64,6 +64,7 @@ class Engine:
         """One phase on one global batch: freeze, forward, backward, reduce, step, note, remember."""
         self.freeze(phase.trains)
         n, scaler = self.numerics.accumulate, self.scaler(phase)
+        kept = [buffer.clone() for buffer in self.model.buffers()] if self.scalers else []
         with self.exactness(phase):
             parts = [self.gradients(phase, batch.micro(k, n, phase.share), scaler) for k in range(n)]
         stats = self.reduce(phase, parts)
@@ -73,6 +74,7 @@ class Engine:
         if phase.after:
             with torch.no_grad():
                 phase.after(stats)
+        self.take_back(kept, stats)
         return stats
 
     def gradients(self, phase, batch, scaler=None):
@@ -143,6 +145,17 @@ class Engine:
         else:
             optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def take_back(self, kept, stats):
+        """What an update that overflowed in fp16 left in buffers: codes and batch norms would hold it for good.
+
+        The optimiser leaves such an update out by itself. Chosen on the device, which nobody waits for.
+        """
+        if kept and stats:
+            fine = torch.stack([value.isfinite().all() for value in stats.values()]).all()
+            for buffer, before in zip(self.model.buffers(), kept):
+                buffer.copy_(buffer.where(fine, before))
 
     @torch.no_grad()
     def average(self, images):
