@@ -95,5 +95,5 @@ def adopt(old, new, folder) -> dict:
 
 
 def _in_turn(old, new):
-    """ "A; then B" where a run goes on otherwise than it was last."""
+    """What was, or 'A; then B' where a run goes on otherwise than it last was."""
     return old if old.split("; then ")[-1] == new else f"{old}; then {new}"
