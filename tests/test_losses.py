@@ -75,6 +75,17 @@ def test_commitment_moves_the_tokens_and_the_book_its_codes():
         assert torch.autograd.grad(loss(z, e), still, allow_unused=True) == (None,)
 
 
+def test_surprise_is_the_cross_entropy_of_pixels_by_operators_that_cuda_has_deterministic():
+    scores, ids = torch.randn(2, 5, 7, 6, requires_grad=True), torch.randint(5, (2, 7, 6))
+    expected = torch.nn.functional.cross_entropy(scores, ids, reduction="none")
+    with torch.profiler.profile() as seen:
+        loss = losses.surprise(scores, ids)
+        (gradient,) = torch.autograd.grad(loss.square().sum(), scores)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.square().sum(), scores)[0])
+    assert not [event.key for event in seen.key_averages() if "nll_loss2d" in event.key]
+
+
 def test_the_adaptive_weight_is_a_quotient_of_lengths_with_bounds():
     pull, push = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]])
     assert losses.adaptive_weight(pull, push).item() == pytest.approx(5 / 2.0001)

@@ -125,8 +125,16 @@ def labelled(scores, ids, weight):
 
     `scores` (B, classes, H, W), `ids` int64 (B, H, W), `weight` (classes,): how much a pixel of each class counts.
     """
-    rate = F.cross_entropy(scores, ids, reduction="none")
+    rate = surprise(scores, ids)
     return (weight.to(rate)[ids] * rate).mean()
+
+
+def surprise(scores, ids):
+    """-log softmax_c(scores) of every pixel, (B, H, W), c its label; arguments as above.
+
+    PyTorch's own cross-entropy of pixels has no deterministic form on CUDA; gathering has.
+    """
+    return -full(scores).log_softmax(1).gather(1, ids[:, None])[:, 0]
 
 
 def feature_matching(real, fake):

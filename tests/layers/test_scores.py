@@ -8,8 +8,8 @@ from echogan.layers import dcgan, judges, spade, stylegan2
 JUDGES = {
     "critic": lambda x: [dcgan.Critic(32, 4)(x)],
     "stylegan2": lambda x: [stylegan2.Discriminator(32, 128, reduced=2)(x)],
-    "patch": lambda x: (verdict := judges.PatchJudge(4, 2, 3)(x)).maps + (verdict.classes,),
-    "unet": lambda x: (verdict := judges.UNetJudge(4, 2, 3)(x)).maps + (verdict.classes,),
+    "patch": lambda x: (*(verdict := judges.PatchJudge(4, 2, 3)(x)).maps, verdict.classes),
+    "unet": lambda x: (*(verdict := judges.UNetJudge(4, 2, 3)(x)).maps, verdict.classes),
     "scales": lambda x: [features[-1] for features in spade.Patches(1, 4, 3, 2)(x)],
     "segmenter": lambda x: [spade.Segmenter(32, 3, 4)(x)],
 }
