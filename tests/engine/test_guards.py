@@ -16,6 +16,7 @@ from echogan.engine import checkpoint, gallery, watch
 from echogan.engine import fit as module
 from echogan.engine.feed import Feed
 from echogan.engine.fit import fit
+from echogan.engine.launch import forget_peak
 from echogan.engine.loop import Engine, Numerics
 from echogan.errors import BadInput
 from tests.engine.test_fit import CONFIG, SETTINGS, left_behind, rows, train
@@ -70,6 +71,14 @@ def test_out_of_memory_names_what_fits_and_that_is_accepted(frames, tmp_path, mo
         patch.setattr(Engine, "tick", too_large)
         train(frames, tmp_path)
     train(frames, tmp_path, replace(SETTINGS, accumulate=2, kimg=0.064))
+
+
+def test_the_peak_of_a_gpu_is_that_of_this_run(monkeypatch):
+    counted = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", counted.append)
+    for name in ("cpu", "cuda:1"):
+        forget_peak(torch.device(name))
+    assert counted == [torch.device("cuda:1")]
 
 
 def scripted(values):

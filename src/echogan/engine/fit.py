@@ -18,7 +18,7 @@ from echogan.engine.describe import adopt, describe, keep_record, resolved
 from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
-from echogan.engine.launch import hardware, make_deterministic, peak_memory, pick_device, pick_precision
+from echogan.engine.launch import forget_peak, hardware, make_deterministic, peak_memory, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, Table
@@ -129,6 +129,7 @@ class Run:
         """Tick until the last row; at every row read the losses, now and then look at images, save, and tell."""
         clock, batch, row = self.engine.clock, self.config.batch, round(self.settings.row_kimg * 1000)
         target = math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
+        forget_peak(self.device)
         if clock.tick == 0 and self.first:
             self._look(moment=True)
         stop = agreed(self.first and self._stalled())
