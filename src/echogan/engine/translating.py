@@ -35,7 +35,9 @@ def translated(model, feed, wanted=BEST):
 def sheet(model, feed, images, rows=range(PANELS)):
     """One picture uint8 (H, W) of `rows` of a feed: what was made of each, of all `images`, between its inputs and its goal."""
     shown = torch.tensor([row for row in rows if row < len(feed)], device=feed.home)
-    before, after = model.panelled(Batch(feed.rows(shown), len(shown)))  # of these alone: a panel may be made by a network
+    before, after = model.panelled(
+        Batch(feed.rows(shown), len(shown))
+    )  # of these alone: a panel may be made by a network
     panels = [*map(to_grey, before), images[shown.to(images.device)], *map(to_grey, after)]
     cells = torch.stack([panel.cpu() for panel in panels], 1).flatten(0, 1).numpy()
     return grid(cells, columns=len(panels) * (6 // len(panels) or 1))
