@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +72,39 @@ def test_out_of_memory_names_what_fits_and_that_is_accepted(frames, tmp_path, mo
         patch.setattr(Engine, "tick", too_large)
         train(frames, tmp_path)
     train(frames, tmp_path, replace(SETTINGS, accumulate=2, kimg=0.064))
+
+
+@pytest.mark.parametrize(
+    "dies, told",
+    [
+        (torch.OutOfMemoryError("Tried to allocate 2.00 GiB"), BadInput),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (BadInput("a loss is not a number"), BadInput),
+    ],
+)
+def test_a_run_that_ends_early_gives_its_memory_back(frames, tmp_path, monkeypatch, dies, told):
+    """Also while its traceback is kept, as a notebook does."""
+    held = []
+
+    def ending(self, batch):
+        held.append(weakref.ref(self))
+        held.append(weakref.ref(next(self.model.parameters())))
+        raise dies
+
+    with monkeypatch.context() as patch, pytest.raises(told) as kept:
+        patch.setattr(Engine, "tick", ending)
+        train(frames, tmp_path)
+    assert kept.tb is not None and [ref() for ref in held] == [None, None]
+    train(frames, tmp_path, replace(SETTINGS, kimg=0.064))
+
+
+def test_a_model_that_does_not_fit_gets_the_same_sentence(frames, tmp_path, monkeypatch):
+    def too_large(self, model, numerics):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Engine, "__init__", too_large)
+    with pytest.raises(BadInput, match=r"batch of 16 in 1 part does not.*--accumulate 2,.*in a notebook"):
+        train(frames, tmp_path)
 
 
 def test_the_peak_of_a_gpu_is_that_of_this_run(monkeypatch):
