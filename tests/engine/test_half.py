@@ -23,7 +23,7 @@ TICKS = 24  # a scale that halves at every one of them ends below 1
 
 def engine_of(arch, name):
     config = models.config_of(arch, name).tiny()
-    quick = {"classes": 2 * bool(getattr(config, "condition", "")), "perceptual": 0.0, "warmup": 0}
+    quick = {"classes": 2 * bool(getattr(config, "condition", "")), "perceptual": 0.0, "warmup": 0, "prior_start": 0.05}
     torch.manual_seed(0)
     model = models.load(arch).build(replace(config, **{k: v for k, v in quick.items() if hasattr(config, k)}))
     return Engine(model, Numerics(autocast=torch.float16))
