@@ -39,10 +39,12 @@ def by_hand(engine, batch):
             for name, params in engine.groups.items():
                 for p in params:
                     p.requires_grad_(name == phase.trains)
-            with torch.set_grad_enabled(phase.trains is not None), engine.precision(phase):
-                loss, stats = phase.loss(batch)
+            with engine.exactness(phase):
+                with torch.set_grad_enabled(phase.trains is not None), engine.precision(phase):
+                    loss, stats = phase.loss(batch)
+                if phase.trains:
+                    (loss * (phase.every if phase.lazy else 1)).backward()
             if phase.trains:
-                (loss * (phase.every if phase.lazy else 1)).backward()
                 engine.optimisers[phase.trains].step()
                 engine.optimisers[phase.trains].zero_grad(set_to_none=True)
             stats = {k: getattr(v, "of", v).detach() for k, v in stats.items()}

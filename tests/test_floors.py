@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "echogan"
 FLOORS = [
-    {"errors", "files", "config", "sector"},
+    {"errors", "files", "config", "sector", "precision"},
     {"data", "layers", "losses", "contract", "encoders"},
     {"preprocessing", "models", "metrics"},
     {"engine"},

@@ -75,6 +75,17 @@ def test_commitment_moves_the_tokens_and_the_book_its_codes():
         assert torch.autograd.grad(loss(z, e), still, allow_unused=True) == (None,)
 
 
+def test_surprise_is_the_cross_entropy_of_pixels_by_operators_that_cuda_has_deterministic():
+    scores, ids = torch.randn(2, 5, 7, 6, requires_grad=True), torch.randint(5, (2, 7, 6))
+    expected = torch.nn.functional.cross_entropy(scores, ids, reduction="none")
+    with torch.profiler.profile() as seen:
+        loss = losses.surprise(scores, ids)
+        (gradient,) = torch.autograd.grad(loss.square().sum(), scores)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.square().sum(), scores)[0])
+    assert not [event.key for event in seen.key_averages() if "nll_loss2d" in event.key]
+
+
 def test_the_adaptive_weight_is_a_quotient_of_lengths_with_bounds():
     pull, push = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]])
     assert losses.adaptive_weight(pull, push).item() == pytest.approx(5 / 2.0001)
@@ -111,6 +122,18 @@ def test_dissimilarity_is_one_minus_a_local_correlation():
     for other in (x + 0.3, 0.5 * x):  # brighter, flatter
         assert losses.dissimilarity(other, x, all_of(x)).item() == pytest.approx(0, abs=0.01)
     assert losses.dissimilarity(-x, x, all_of(x)).item() > 1.5
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_dissimilarity_has_gradients_in_half_precision_also_where_images_are_dark(half):
+    """Where nothing varies fp16 has no number for the product of two variances, and the root of 0 has no slope."""
+    x = torch.full((2, 1, 40, 40), -1.0)
+    x[..., 10:30, 10:30] = texture(2, 20)
+    y = (0.9 * x).requires_grad_()
+    exact = torch.autograd.grad(losses.dissimilarity(y, x, all_of(x)), y)[0]
+    with torch.autocast("cpu", half):
+        loss = losses.dissimilarity(y, x, all_of(x))
+    torch.testing.assert_close(torch.autograd.grad(2.0**16 * loss, y)[0] / 2**16, exact)
 
 
 def test_relighting_sees_a_shadow_but_neither_gain_nor_what_lies_outside():

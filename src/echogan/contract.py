@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from echogan.config import seed_of
 from echogan.errors import BadInput
+from echogan.precision import full_float32
 
 BLOCK = 64  # images of one draw of random numbers
 
@@ -193,14 +194,19 @@ class Architecture(nn.Module):
         self._check(choices)
         return self._evaluated(self.translate, batch, **choices)
 
+    def panelled(self, batch):
+        """`panel` in evaluation mode and without gradients."""
+        return self._evaluated(self.panel, batch)
+
     @torch.no_grad()
     def _evaluated(self, function, *words, **choices):
-        """Call `function` without gradients: batch norm by its running statistics, nothing drops out."""
+        """Call `function` without gradients: batch norm by its running statistics, nothing drops out, float32 is float32."""
         mode = self.training
         self.eval()
-        images = function(*words, **choices)
+        with full_float32():
+            made = function(*words, **choices)
         self.train(mode)
-        return images
+        return made
 
     def _check(self, choices):
         if unknown := choices.keys() - set(self.choices):

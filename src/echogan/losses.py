@@ -8,6 +8,8 @@ from math import sqrt
 import torch
 import torch.nn.functional as F
 
+from echogan.precision import by_hand, full
+
 
 def wasserstein_critic(real, fake):
     """E[D(fake)] - E[D(real)], minimised by the critic (Arjovsky 2017, eq. 3)."""
@@ -123,8 +125,16 @@ def labelled(scores, ids, weight):
 
     `scores` (B, classes, H, W), `ids` int64 (B, H, W), `weight` (classes,): how much a pixel of each class counts.
     """
-    rate = F.cross_entropy(scores, ids, reduction="none")
+    rate = surprise(scores, ids)
     return (weight.to(rate)[ids] * rate).mean()
+
+
+def surprise(scores, ids):
+    """-log softmax_c(scores) of every pixel, (B, H, W), c its label; arguments as above.
+
+    PyTorch's own cross-entropy of pixels has no deterministic form on CUDA; gathering has.
+    """
+    return -full(scores).log_softmax(1).gather(1, ids[:, None])[:, 0]
 
 
 def feature_matching(real, fake):
@@ -191,10 +201,15 @@ def mean_inside(values, inside):
 
 
 def local_mean(images, sigma):
-    """(B, 1, H, W) smoothed by a Gaussian of `sigma` pixels, the border mirrored."""
+    """(B, 1, H, W) smoothed by a Gaussian of `sigma` pixels, the border mirrored; in float32 at least.
+
+    Autocast's fp16 ends at 6e-8: products of small variances vanish in it, and the gradient of their root is not a number.
+    """
+    images = full(images)
     radius = min(round(3 * sigma), *(n - 1 for n in images.shape[2:]))
     at = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     taps = (-(at**2) / (2 * sigma**2)).exp()
     taps = taps / taps.sum()
     padded = F.pad(images, (radius,) * 4, mode="reflect")
-    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    with by_hand(images):
+        return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))

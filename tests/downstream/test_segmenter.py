@@ -46,6 +46,13 @@ def test_picture_and_mask_move_together():
     assert (masks != mask).float().mean() > 0.03 and set(masks.unique().tolist()) <= set(range(5))
 
 
+def test_autocast_moves_no_pixel():
+    image, mask, maps = torch.rand(4, 1, 64, 64), torch.randint(3, (4, 64, 64)), affine(2 * torch.rand(4, 5) - 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        pictures, masks = moved(image, mask, maps)
+    assert torch.equal(pictures, moved(image, mask, maps)[0]) and torch.equal(masks, moved(image, mask, maps)[1])
+
+
 def test_affine_maps_are_a_turn_a_shear_a_scale_and_a_shift():
     maps = affine(torch.tensor([[1.0, 0, 0, 0, 0], [0, 0, 1, 1, -1]]))
     middle, most = np.mean(unet.SCALE), unet.SCALE[1]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 
 from echogan import models
 from echogan.config import RunFolder, Settings
-from echogan.contract import Architecture, Optim, Phase
+from echogan.contract import Architecture, Batch, Optim, Phase
 from echogan.engine import checkpoint, gallery, watch
 from echogan.engine import fit as module
 from echogan.engine.feed import Feed
 from echogan.engine.fit import fit
+from echogan.engine.launch import forget_peak
 from echogan.engine.loop import Engine, Numerics
 from echogan.errors import BadInput
 from tests.engine.test_fit import CONFIG, SETTINGS, left_behind, rows, train
@@ -70,6 +72,47 @@ def test_out_of_memory_names_what_fits_and_that_is_accepted(frames, tmp_path, mo
         patch.setattr(Engine, "tick", too_large)
         train(frames, tmp_path)
     train(frames, tmp_path, replace(SETTINGS, accumulate=2, kimg=0.064))
+
+
+@pytest.mark.parametrize(
+    "dies, told",
+    [
+        (torch.OutOfMemoryError("Tried to allocate 2.00 GiB"), BadInput),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (BadInput("a loss is not a number"), BadInput),
+    ],
+)
+def test_a_run_that_ends_early_gives_its_memory_back(frames, tmp_path, monkeypatch, dies, told):
+    """Also while its traceback is kept, as a notebook does."""
+    held = []
+
+    def ending(self, batch):
+        held.append(weakref.ref(self))
+        held.append(weakref.ref(next(self.model.parameters())))
+        raise dies
+
+    with monkeypatch.context() as patch, pytest.raises(told) as kept:
+        patch.setattr(Engine, "tick", ending)
+        train(frames, tmp_path)
+    assert kept.tb is not None and [ref() for ref in held] == [None, None]
+    train(frames, tmp_path, replace(SETTINGS, kimg=0.064))
+
+
+def test_a_model_that_does_not_fit_gets_the_same_sentence(frames, tmp_path, monkeypatch):
+    def too_large(self, model, numerics):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Engine, "__init__", too_large)
+    with pytest.raises(BadInput, match=r"batch of 16 in 1 part does not.*--accumulate 2,.*in a notebook"):
+        train(frames, tmp_path)
+
+
+def test_the_peak_of_a_gpu_is_that_of_this_run(monkeypatch):
+    counted = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", counted.append)
+    for name in ("cpu", "cuda:1"):
+        forget_peak(torch.device(name))
+    assert counted == [torch.device("cuda:1")]
 
 
 def scripted(values):
@@ -160,6 +203,69 @@ def test_fp16_leaves_out_an_update_that_overflows_and_goes_on_exactly():
     run(18, resumed)
     assert torch.equal(resumed.model.G.weight, whole.model.G.weight)
     assert resumed.scalers["G"].state_dict() == whole.scalers["G"].state_dict()
+
+
+def test_fp16_that_overflows_at_every_scale_ends_the_run_instead_of_learning_nothing():
+    endless = Steep()
+    endless.phases = (Phase("G", "G", lambda batch: ((0 * endless.G.weight).sqrt().sum(), {})),)  # a slope of 0 * inf
+    engine = Engine(endless, Numerics(autocast=torch.float16))
+    feed = Feed(np.full((8, 8, 8), 255, np.uint8), 8)
+    engine.tick(feed.batch(0, 4))
+    assert engine.read().keys() == {"G"}  # once is no reason
+    for _ in range(20):
+        engine.tick(feed.batch(0, 4))
+    with pytest.raises(BadInput, match=r"gradients of G are not numbers in fp16 .*--precision fp32 under another name"):
+        engine.read()
+
+
+class Remembers(Architecture):
+    """A batch norm, and a number that follows the mean of what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.G = torch.nn.BatchNorm1d(1)
+        self.register_buffer("level", torch.zeros(()))
+        self.optim = {"G": Optim(1e-3)}
+        self.phases = (Phase("G", "G", self.loss, after=lambda stats: self.level.lerp_(stats["mean"], 0.1)),)
+
+    def loss(self, batch):
+        values = batch["image"].flatten(1)[:, :1]
+        return self.G(values).square().mean(), {"mean": values.mean()}
+
+
+@pytest.mark.parametrize("autocast", [None, torch.float16])
+def test_what_overflows_in_fp16_is_not_remembered_either(autocast):
+    def shown(*levels):
+        engine = Engine(Remembers(), Numerics(autocast=autocast))
+        for level in levels:
+            engine.tick(Batch({"image": torch.tensor([[1.0], [level]])}, 2))
+        return engine.model.state_dict()
+
+    through, without = shown(2.0, np.inf, 3.0), shown(2.0, 3.0)
+    same = all(torch.equal(through[key], without[key]) for key in ("G.running_mean", "G.running_var", "level"))
+    assert same == (autocast is torch.float16) and without["level"] > 0
+
+
+def test_a_state_without_loss_scales_is_taken_up_in_fp16():
+    """A run of the CPU, or of a GPU that has bf16, goes on where there is none."""
+    feed = Feed(np.full((8, 8, 8), 255, np.uint8), 8)
+    begun = Engine(Steep())
+    begun.tick(feed.batch(0, 4))
+    for new in (torch.float16, None):
+        engine = Engine(Steep(), Numerics(autocast=new))
+        engine.restore(begun.state())
+        assert engine.clock.tick == 1 and engine.model.G.weight.item() == begun.model.G.weight.item()
+        begun = engine
+
+
+def test_the_record_tells_every_precision_and_machine_a_run_was_on(frames, tmp_path, monkeypatch):
+    train(frames, tmp_path, replace(SETTINGS, kimg=0.064))
+    monkeypatch.setattr(module, "pick_precision", lambda name, device: torch.bfloat16)
+    monkeypatch.setattr("echogan.engine.describe.hardware", lambda device: "an A100")
+    for kimg in (0.128, 0.192):
+        run = train(frames, tmp_path, replace(SETTINGS, kimg=kimg))
+    assert run.read()["precision"] == "float32; then bfloat16"
+    assert run.read()["hardware"].endswith("; then an A100") and run.read()["hardware"].count("then") == 1
 
 
 @pytest.mark.slow

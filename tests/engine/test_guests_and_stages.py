@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from echogan import models
 from echogan.config import Settings
@@ -85,6 +86,14 @@ def test_a_run_that_was_never_to_have_it_is_still_another_one(frames, tmp_path, 
 def test_what_asks_for_nothing_gets_nothing():
     wgan = models.config_of("wgan", "demo")
     assert guests.invited(wgan, "cpu") == (wgan, (), {})
+
+
+def test_guests_that_are_given_come_to_the_device_of_the_run():
+    config = models.config_of("cyclegan", "segment")
+    network, of_method = torch.nn.Conv2d(1, 3, 1), torch.nn.Conv2d(1, 3, 1)
+    _, given, _ = guests.invited(config, "meta", (network, of_method.forward, distance))
+    assert given == (network, of_method.forward, distance)
+    assert network.weight.is_meta and of_method.weight.is_meta
 
 
 def test_the_real_network_is_a_guest(real_weights):

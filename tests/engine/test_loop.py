@@ -137,6 +137,39 @@ def test_a_share_of_the_batch_is_its_first_rows():
     assert b["image"].tolist() == [0, 1, 2, 3] and b.total == 4
 
 
+class Seen(torch.autograd.Function):
+    """The identity, which notes on both ways whether a convolution may be computed in TF32."""
+
+    notes: list = []
+
+    @staticmethod
+    def forward(ctx, x):
+        Seen.notes.append(torch.backends.cudnn.allow_tf32)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        Seen.notes.append(torch.backends.cudnn.allow_tf32)
+        return g
+
+
+@pytest.mark.parametrize("autocast, fast", [(torch.bfloat16, [True, True, False, False]), (None, [False] * 4)])
+def test_what_is_to_be_float32_is_that_on_both_ways(monkeypatch, autocast, fast):
+    monkeypatch.setattr(Seen, "notes", [])
+    model = Game()
+    model.phases = tuple(
+        Phase(name, "G", lambda batch: (Seen.apply(model.G.x).sum(), {}), precision=name) for name in ("auto", "fp32")
+    )
+    play(model, 1, autocast=autocast)
+    assert Seen.notes == fast and torch.backends.cudnn.allow_tf32
+
+
+def test_images_are_made_in_float32():
+    model = Game()
+    model.generate = lambda batch, truncation: torch.full((2, 1), float(torch.backends.cudnn.allow_tf32))
+    assert model.sample(2).sum() == 0
+
+
 def test_windows_and_intervals_of_phases():
     model = Game(every=3)
     model.phases = (model.phases[0], replace(model.phases[1], start=0.008, stop=0.024))

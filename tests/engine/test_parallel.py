@@ -12,7 +12,7 @@ from echogan import models
 from echogan.config import RunFolder
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
-from echogan.engine.parallel import interleave, shareable
+from echogan.engine.parallel import interleave, joined, shareable
 from echogan.errors import BadInput
 from echogan.report.tables import read_table
 from tests.engine import two_processes
@@ -81,6 +81,26 @@ def test_two_processes_equal_one(tmp_path, several):
 def test_interleaving_puts_rows_back_in_order():
     rows = torch.arange(12)
     assert torch.equal(interleave([rows[k::3] for k in range(3)]), rows)
+
+
+@pytest.mark.parametrize("nccl", [True, False])
+def test_every_process_joins_on_its_own_gpu(monkeypatch, nccl):
+    calls, group = [], torch.distributed
+    for name, value in {"WORLD_SIZE": "4", "LOCAL_RANK": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    monkeypatch.setattr(group, "is_nccl_available", lambda: nccl)
+    monkeypatch.setattr(group, "init_process_group", lambda *words, **more: calls.append((*words, more)))
+    monkeypatch.setattr(group, "destroy_process_group", lambda: calls.append("left"))
+    gpu = torch.device("cuda:2")
+    with joined("auto") as name:
+        assert name == "cuda:2"
+    assert calls == [gpu, ("nccl", {"device_id": gpu}) if nccl else ("gloo", {}), "left"]
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    with pytest.raises(BadInput, match="torch sees 3 GPU"), joined("auto"):
+        pass
 
 
 def test_batch_norm_and_odd_batches_are_refused_with_several_processes(monkeypatch):

@@ -14,7 +14,7 @@ from echogan.engine import checkpoint
 from echogan.engine.judge import judge
 from echogan.engine.sampling import Wanted
 from echogan.engine.source import frames_of
-from echogan.engine.translating import inputs_of, translated, write_translations
+from echogan.engine.translating import PANELS, inputs_of, sheet, translated, write_translations
 from echogan.errors import BadInput
 from echogan.metrics import jpeg2000
 from tests.conftest import blobs, framed
@@ -68,6 +68,31 @@ def test_edges_are_those_of_the_input_and_dropout_is_a_choice(tmp_path):
     with pytest.raises(BadInput, match="no choice 'nois'"):
         write_translations(path, frames, tmp_path / "x", Wanted(choices={"nois": "dropout"}))
     assert not (tmp_path / "x").exists()
+
+
+def test_a_sheet_shows_what_a_folder_would_hold(tmp_path):
+    path, _ = weights(tmp_path, "pix2pix", "edges")
+    frames, noisy = framed(8, 4, 4), Wanted(choices={"noise": "dropout"})
+    write_translations(path, frames, tmp_path / "noisy", noisy)
+    for name, wanted in (("still", Wanted()), ("noisy", noisy)):
+        write_translations(path, frames, tmp_path / f"{name}.png", wanted)
+    still, noisy = (read_png(tmp_path / f"{name}.png") for name in ("still", "noisy"))
+    assert not np.array_equal(still, noisy) and noisy.shape[0] == 6 * 33 - 1  # 12 of 16, two abreast
+    assert np.array_equal(noisy[:32, 33:65], read_png(tmp_path / "noisy/p0_f0.png"))
+
+
+def test_a_sheet_keeps_no_graph_and_makes_only_what_it_shows(tmp_path, monkeypatch):
+    _, model = weights(tmp_path, "cyclegan", "plain")
+    panels = type(model).panel
+
+    def panel(self, batch):
+        before, after = panels(self, batch)
+        assert len(batch["image"]) == PANELS and not torch.is_grad_enabled()
+        return before, after
+
+    monkeypatch.setattr(type(model), "panel", panel)
+    feed = inputs_of(model, framed(20, 2, 2))
+    assert sheet(model, feed, torch.zeros(24, 32, 32, dtype=torch.uint8)).shape == (6 * 33 - 1, 6 * 33 - 1)
 
 
 def test_a_reconstruction_has_no_temperature(tmp_path):

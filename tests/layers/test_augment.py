@@ -84,6 +84,17 @@ def test_augmentation_differentiates_twice():
     assert torch.autograd.gradcheck(score, (x, w)) and torch.autograd.gradgradcheck(score, (x, w))
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_autocast_moves_no_pixel(half):
+    x = smooth_pictures(4).float()
+    augment = Augment(32, BGC)
+    augment.p.fill_(1.0)
+    expected = augment(x, batch_of(x))
+    with torch.autocast("cpu", half):
+        assert torch.equal(augment(x, batch_of(x)), expected)
+        assert augment(x.to(half), batch_of(x)).dtype == torch.float32
+
+
 def names(node, found=None):
     found = set() if found is None else found
     if node is not None and node not in found:

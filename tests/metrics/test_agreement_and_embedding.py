@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import wilcoxon
 
 from echogan.errors import BadInput
@@ -42,6 +43,13 @@ def test_the_plane_is_that_of_the_real_features():
     np.testing.assert_allclose(found.explained, 100 * spectrum[:2] / spectrum.sum())
     np.testing.assert_allclose(np.var(found.real.numpy(), axis=0, ddof=1), spectrum[:2])
     assert np.std(found.fake.numpy(), axis=0).max() < 5  # the fakes' own widest direction is none of the axes
+
+
+def test_neighbours_are_named_where_the_features_are(monkeypatch):
+    """As on a GPU: a tensor of the default device cannot be indexed by one of another."""
+    arange = torch.arange
+    monkeypatch.setattr(torch, "arange", lambda *words, device, **more: arange(*words, device=device, **more))
+    assert told_apart(torch.zeros(4, 2), torch.ones(4, 2)) == 100
 
 
 def test_clusters_are_told_apart_and_equal_sets_are_not():

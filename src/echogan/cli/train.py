@@ -54,19 +54,16 @@ def train(
     chosen = changed(listed.small() if small else listed, set)
     settings = Settings(kimg, seed, device, precision, accumulate, compile, patience, deterministic)
     with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
-        run = fit(
-            arch, name or config, load_frames(data), settings, chosen, callback=tell, guests=_guests(segmenter, device)
-        )
+        run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell, guests=_guests(segmenter))
     for guest, state in run.read().get("guests", {}).items():
         print(f"echogan: {guest} {state}", file=sys.stderr)
     print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
 
 
-def _guests(segmenter, device):
+def _guests(segmenter):
     from echogan.downstream.masks import load_segmenter
-    from echogan.engine.launch import pick_device
 
-    return (load_segmenter(segmenter, pick_device(device)).logits,) if segmenter else ()
+    return (load_segmenter(segmenter).logits,) if segmenter else ()
 
 
 @command

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from echogan.encoders import inception, lite0, random, weights
-from echogan.encoders.convolution import full_float32
 from echogan.errors import BadInput, nearest
+from echogan.precision import full_float32
 
 NETWORKS = {
     "inception2015": inception.Inception,

@@ -1,6 +1,4 @@
-"""What the frozen networks share: convolutions with their batch normalisation folded in, full float32, resizing."""
-
-from contextlib import contextmanager
+"""What the frozen networks share: convolutions with their batch normalisation folded in, resizing."""
 
 import torch
 import torch.nn.functional as F
@@ -28,14 +26,6 @@ def placed(kernels, device):
         name: (kernel.to(device, memory_format=torch.channels_last), bias.to(device))
         for name, (kernel, bias) in kernels.items()
     }
-
-
-@contextmanager
-def full_float32():
-    """No TF32 inside: it would move features by a thousandth, and with them every distance."""
-    cudnn = torch.backends.cudnn
-    with cudnn.flags(cudnn.enabled, cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False):
-        yield
 
 
 def same_padding(x, kernel, stride):

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from echogan.encoders import weights
-from echogan.encoders.convolution import full_float32
 from echogan.errors import BadInput
+from echogan.precision import full_float32
 
 SMALLEST = 31  # pixels: below, nothing is left after the second pooling
 CONVOLUTIONS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}  # torchvision's number -> stride, padding

@@ -86,10 +86,14 @@ def adopt(old, new, folder) -> dict:
         raise BadInput(
             f"{folder} was made otherwise ({'; '.join(changes)}); continue it as it was, or under another name"
         )
-    machines = old["hardware"] if old["hardware"] == new["hardware"] else f"{old['hardware']}; then {new['hardware']}"
     return {
         **new,
         "settings": {**new["settings"], "row_kimg": old["settings"]["row_kimg"]},
-        "hardware": machines,
+        **{key: _in_turn(old[key], new[key]) for key in ("precision", "hardware")},
         "chosen_by": old["chosen_by"],
     }
+
+
+def _in_turn(old, new):
+    """What was, or 'A; then B' where a run goes on otherwise than it last was."""
+    return old if old.split("; then ")[-1] == new else f"{old}; then {new}"

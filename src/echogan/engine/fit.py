@@ -1,8 +1,10 @@
 """`fit`: the only way a model is trained. The same call on an existing run continues it exactly."""
 
+import gc
 import json
 import math
 import time
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,7 +20,7 @@ from echogan.engine.describe import adopt, describe, keep_record, resolved
 from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
-from echogan.engine.launch import hardware, make_deterministic, peak_memory, pick_device, pick_precision
+from echogan.engine.launch import forget_peak, hardware, make_deterministic, peak_memory, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, Table
@@ -50,14 +52,20 @@ def fit(arch, name, frames, settings=None, config=None, experiments=None, callba
     data is refused by name; kimg may grow, the device change. Started by `torchrun`, the processes train one model together,
     and the first of them writes.
     """
-    settings = settings or Settings()
+    settings, config = settings or Settings(), config or models.config_of(arch, name)
     folder = RunFolder.of(models.key(arch), name, experiments)
     with joined(settings.device) as device:
-        run = Run(arch, name, frames, replace(settings, device=device), config, folder, guests)
-        with alone(folder), enough_memory(run):
-            run.take_up()
-            run.train(callback or (lambda progress: None))
+        settings = replace(settings, device=device)
+        with enough_memory(config.batch, settings), freed():
+            _trained(Run(arch, name, frames, settings, config, folder, guests), callback or (lambda progress: None))
     return folder
+
+
+def _trained(run, callback):
+    """Train a run, which only this frame and those it calls hold: they can be cleared."""
+    with alone(run.folder):
+        run.take_up()
+        run.train(callback)
 
 
 @contextmanager
@@ -77,17 +85,33 @@ def alone(folder):
 
 
 @contextmanager
-def enough_memory(run):
+def enough_memory(batch, settings):
     """Say what to do where a batch does not fit on the device."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        parts = run.settings.accumulate
+    except torch.OutOfMemoryError:
+        parts = settings.accumulate
         raise BadInput(
-            f"a batch of {run.config.batch} in {parts} part{'s' * (parts > 1)} does not fit on {hardware(run.device)}; use "
-            f"--accumulate {2 * parts}, which needs half the memory, or a smaller batch; in a notebook: change = "
-            f'"batch={max(run.config.batch // 2, 1)}"'
-        ) from error
+            f"a batch of {batch} in {parts} part{'s' * (parts > 1)} does not fit on {hardware(pick_device(settings.device))}; "
+            f"use --accumulate {2 * parts}, which needs half the memory, or a smaller batch; in a notebook: change = "
+            f'"batch={max(batch // 2, 1)}"'
+        ) from None
+
+
+@contextmanager
+def freed():
+    """Give back the memory of a run that ends early: a notebook keeps the traceback, whose frames hold all of it.
+
+    Not where the program is wrong: then the frames tell why.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, KeyboardInterrupt, BadInput) as error:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        raise
 
 
 class Run:
@@ -97,7 +121,7 @@ class Run:
         module = models.load(arch)
         self.gallery_of = getattr(module, "Gallery", Gallery)
         self.arch, self.name, self.folder, self.kind = models.key(arch), name, folder, frames.kind
-        self.config, self.classes = resolved(config or models.config_of(arch, name), frames)
+        self.config, self.classes = resolved(config, frames)
         if not settings.kimg > 0:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
@@ -129,6 +153,7 @@ class Run:
         """Tick until the last row; at every row read the losses, now and then look at images, save, and tell."""
         clock, batch, row = self.engine.clock, self.config.batch, round(self.settings.row_kimg * 1000)
         target = math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
+        forget_peak(self.device)
         if clock.tick == 0 and self.first:
             self._look(moment=True)
         stop = agreed(self.first and self._stalled())

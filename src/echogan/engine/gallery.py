@@ -40,7 +40,7 @@ class Gallery:
         """(sample grid uint8 (H, W), {column: value} of metrics.csv) of a model, in evaluation mode."""
         if model.makes(kimg) == "translate":
             images = translating.translated(model, self.feed, Wanted(self.seed))
-            sheet = translating.sheet(model, self.feed, self.seed, images, self.shown)
+            sheet = translating.sheet(model, self.feed, images, self.shown)
             images = images.cpu().numpy()
             row = reconstruction(images, self.goal) if model.paired else {}
         else:

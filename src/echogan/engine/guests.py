@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from torch import nn
+
 from echogan.encoders.lpips import available, lpips
 from echogan.errors import BadInput
 
@@ -11,14 +13,14 @@ WITHOUT = "the run began without it, for want of its weights, and goes on so; an
 
 
 def invited(config, device, given=(), begun=None):
-    """(config, guests, what to say of them): those that the caller has given, and LPIPS where `config.perceptual` weighs it.
+    """(config, guests, what to say of them): those given, brought to the device, and LPIPS where `config.perceptual` weighs it.
 
     Without LPIPS's weights the run trains without it, and its config says so: `perceptual` is 0. A segmenter, weighed by
     `config.segmentation`, must be given. `begun`: config.json of the run that is taken up, which goes on as it began,
     whatever weights have come to this machine since.
     """
     begun = begun or {}
-    weighed = getattr(config, "segmentation", 0)
+    given, weighed = tuple(_at(guest, device) for guest in given), getattr(config, "segmentation", 0)
     if given and not weighed:
         raise BadInput(
             "this config weighs nothing that a segmenter says; leave the segmenter out, or --set segmentation=1"
@@ -29,14 +31,22 @@ def invited(config, device, given=(), begun=None):
             "--set segmentation=0"
         )
     if not getattr(config, "perceptual", 0):
-        return config, tuple(given), {}
+        return config, given, {}
     if _began_without(begun):
-        return replace(config, perceptual=0.0), tuple(given), {"lpips": WITHOUT}
+        return replace(config, perceptual=0.0), given, {"lpips": WITHOUT}
     if available():
         return config, (*given, lpips(device)), {"lpips": "AlexNet, v0.1"}
     if begun.get("config", {}).get("perceptual"):
         raise BadInput(f"this run began with LPIPS in its loss, whose weights are not on this machine; {GET}")
-    return replace(config, perceptual=0.0), tuple(given), {"lpips": MISSING}
+    return replace(config, perceptual=0.0), given, {"lpips": MISSING}
+
+
+def _at(guest, device):
+    """A guest, its network on the device: a module, or a method of one."""
+    network = getattr(guest, "__self__", guest)
+    if isinstance(network, nn.Module):
+        network.to(device)
+    return guest
 
 
 def _began_without(begun):

@@ -70,6 +70,12 @@ def peak_memory(device):
         return None
 
 
+def forget_peak(device):
+    """Count `peak_memory` of a GPU anew: in a notebook the run before would be counted in."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def _processor():
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

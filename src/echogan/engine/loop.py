@@ -9,6 +9,8 @@ import torch
 from echogan.config import seed_of
 from echogan.contract import Clock, Rows
 from echogan.engine.parallel import all_mean, everyone, interleave, world
+from echogan.errors import BadInput
+from echogan.precision import full, full_float32
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,10 @@ class Engine:
     def update(self, phase, batch):
         """One phase on one global batch: freeze, forward, backward, reduce, step, note, remember."""
         self.freeze(phase.trains)
-        n, parts, scaler = self.numerics.accumulate, [], self.scaler(phase)
-        for k in range(n):
-            loss, stats = self.forward(phase, batch.micro(k, n, phase.share))
-            if phase.trains:
-                gained = loss * (phase.every if phase.lazy else 1) / n
-                (scaler.scale(gained) if scaler else gained).backward()
-                stats = {phase.name: loss.detach(), **stats}
-            parts.append({name: _detached(value) for name, value in stats.items()})
+        n, scaler = self.numerics.accumulate, self.scaler(phase)
+        kept = [buffer.clone() for buffer in self.model.buffers()] if self.scalers else []
+        with self.exactness(phase):
+            parts = [self.gradients(phase, batch.micro(k, n, phase.share), scaler) for k in range(n)]
         stats = self.reduce(phase, parts)
         if phase.trains:
             self.step(phase.trains, scaler)
@@ -76,7 +74,17 @@ class Engine:
         if phase.after:
             with torch.no_grad():
                 phase.after(stats)
+        self.take_back(kept, stats)
         return stats
+
+    def gradients(self, phase, batch, scaler=None):
+        """Forward and backward of one micro-batch; returns its statistics."""
+        loss, stats = self.forward(phase, batch)
+        if phase.trains:
+            gained = loss * (phase.every if phase.lazy else 1) / self.numerics.accumulate
+            (scaler.scale(gained) if scaler else gained).backward()
+            stats = {phase.name: loss.detach(), **stats}
+        return {name: _detached(value) for name, value in stats.items()}
 
     def forward(self, phase, batch):
         """The phase's loss, its randomness fixed by (seed, phase, how often the phase has run)."""
@@ -86,11 +94,17 @@ class Engine:
         with torch.set_grad_enabled(phase.trains is not None), self.precision(phase), self.compilation(phase):
             return phase.loss(batch)
 
+    def reduced(self, phase):
+        """Whether the run wants reduced precision and the phase allows it."""
+        return self.numerics.autocast is not None and phase.precision != "fp32"
+
     def precision(self, phase):
-        """Autocast where the run wants it and the phase allows it."""
-        if self.numerics.autocast is None or phase.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, self.numerics.autocast)
+        """Autocast, of the forward pass."""
+        return torch.autocast(self.device.type, self.numerics.autocast) if self.reduced(phase) else nullcontext()
+
+    def exactness(self, phase):
+        """No TF32 where float32 was asked for, also backward: cuDNN would keep 10 bits of a convolution's operands."""
+        return nullcontext() if self.reduced(phase) else full_float32()
 
     def compilation(self, phase):
         """Eager where the run compiles but the phase differentiates a gradient, which compiled code refuses."""
@@ -99,7 +113,7 @@ class Engine:
 
     def scaler(self, phase):
         """The loss scaler of what the phase trains in fp16; None where gradients need none."""
-        return self.scalers.get(phase.trains) if phase.precision != "fp32" else None
+        return self.scalers.get(phase.trains) if self.reduced(phase) else None
 
     def freeze(self, trains):
         """Only the child that is trained gets gradients, so losses need neither detach() nor no_grad()."""
@@ -114,11 +128,11 @@ class Engine:
         """Rows side by side, the rest averaged; gradients and statistics of all processes in one flat all-reduce."""
         stats = {k: [p[k] for p in parts] for k in parts[0]}
         rows = {k: everyone(interleave([r.of for r in v])) for k, v in stats.items() if isinstance(v[0], Rows)}
-        means = {k: _full(torch.stack(v).mean(0)) for k, v in stats.items() if k not in rows}
+        means = {k: full(torch.stack(v).mean(0)) for k, v in stats.items() if k not in rows}
         if world() > 1:
             grads = [p.grad for p in self.groups.get(phase.trains, ()) if p.grad is not None]
             all_mean([*grads, *means.values()])
-        return {**means, **{k: _full(v) for k, v in rows.items()}}
+        return {**means, **{k: full(v) for k, v in rows.items()}}
 
     def step(self, child, scaler=None):
         """One optimiser step at the architecture's present rate."""
@@ -131,6 +145,17 @@ class Engine:
         else:
             optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def take_back(self, kept, stats):
+        """What an update that overflowed in fp16 left in buffers: codes and batch norms would hold it for good.
+
+        The optimiser leaves such an update out by itself. Chosen on the device, which nobody waits for.
+        """
+        if kept and stats:
+            fine = torch.stack([value.isfinite().all() for value in stats.values()]).all()
+            for buffer, before in zip(self.model.buffers(), kept):
+                buffer.copy_(buffer.where(fine, before))
 
     @torch.no_grad()
     def average(self, images):
@@ -163,10 +188,20 @@ class Engine:
 
     def read(self):
         """Means since the last reading, {column: float}, with the one transfer from the device; sums start anew."""
+        self._refuse_stuck_scalers()
         names = list(self.sums)
         values = torch.stack([self.sums[n] / self.counts[n] for n in names]).tolist() if names else []
         self.sums, self.counts = {}, {}
         return dict(zip(names, values))
+
+    def _refuse_stuck_scalers(self):
+        """A `BadInput` where fp16 overflows at whatever scale: each such update is left out, which no loss would tell."""
+        for child, scaler in self.scalers.items():
+            if scaler.get_scale() < 1:
+                raise BadInput(
+                    f"the gradients of {child} are not numbers in fp16 at any loss scale, so nothing is learnt any more; train "
+                    'with --precision fp32 under another name; in a notebook: Settings(..., precision="fp32")'
+                )
 
     # -------------------------------------------------------------------------------------------- state
 
@@ -193,14 +228,14 @@ class Engine:
         }
 
     def restore(self, state):
-        """Take up a `state()`."""
+        """Take up a `state()`, also one of another precision."""
         self.model.load_state_dict(state["model"])
         for name, shadow in self.shadow.items():
             shadow.load_state_dict(state["shadow"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-        for name, scaler in self.scalers.items():
-            scaler.load_state_dict(state["scalers"][name])
+        for name in self.scalers.keys() & state["scalers"].keys():  # none where the run has not been in fp16 so far
+            self.scalers[name].load_state_dict(state["scalers"][name])
         self.clock = Clock(**state["clock"])
 
     def _optimiser(self, child):
@@ -220,8 +255,3 @@ class Engine:
 
 def _detached(value):
     return Rows(value.of.detach()) if isinstance(value, Rows) else value.detach()
-
-
-def _full(value):
-    """At least fp32: what autocast made would not mix with the state it goes into."""
-    return value if value.dtype == torch.float64 else value.float()

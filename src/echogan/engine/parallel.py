@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from echogan.engine.launch import pick_device
 from echogan.errors import BadInput
 
 
@@ -44,12 +45,24 @@ def joined(device_name="auto"):
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield device_name
         return
-    gpu = device_name != "cpu" and torch.cuda.is_available()
-    dist.init_process_group("nccl" if gpu else "gloo")
+    if device_name != "cpu" and torch.cuda.is_available():
+        device_name = f"cuda:{os.environ['LOCAL_RANK']}"
+        _join_on(pick_device(device_name))
+    else:
+        dist.init_process_group("gloo")
     try:
-        yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device_name
+        yield device_name
     finally:
         dist.destroy_process_group()
+
+
+def _join_on(gpu):
+    """Join on one GPU: barriers and words of NCCL go by the present device, else that of every process would be the first."""
+    torch.cuda.set_device(gpu)
+    if dist.is_nccl_available():
+        dist.init_process_group("nccl", device_id=gpu)
+    else:  # Windows
+        dist.init_process_group("gloo")
 
 
 def shareable(model, batch, accumulate):

@@ -81,7 +81,7 @@ def _translation(model, frames, device):
     """Inputs, what was made of them and what it aimed at; of an enhancer the last is what it added, grey where nothing."""
     feed = inputs_of(model, frames, device)
     made = translated(model, feed)
-    before, after = model.panel(next(batches(feed)))
+    before, after = model.panelled(next(batches(feed)))
     pictures = [*map(to_grey, before), made, *map(to_grey, after)]
     if "A" in model.inputs:
         added = (made.int() - pictures[0].int() + 128).clamp(0, 255).to(torch.uint8)

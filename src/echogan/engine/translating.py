@@ -32,14 +32,14 @@ def translated(model, feed, wanted=BEST):
     return torch.cat([to_grey(model.translated(batch, **wanted.choices)) for batch in batches(feed, wanted.seed)])
 
 
-def sheet(model, feed, seed=0, images=None, rows=range(PANELS)):
-    """Translations uint8 (H, W), each between its inputs and its goal; of `rows` among the first `BLOCK` of a feed."""
-    batch = next(batches(feed, seed))
-    images = to_grey(model.translated(batch)) if images is None else images
-    before, after = model.panel(batch)
-    panels = [*map(to_grey, before), images, *map(to_grey, after)]
-    shown = [row for row in rows if row < len(batch["image"])]
-    cells = torch.stack([panel[shown].cpu() for panel in panels], 1).flatten(0, 1).numpy()
+def sheet(model, feed, images, rows=range(PANELS)):
+    """One picture uint8 (H, W) of `rows` of a feed: what was made of each, of all `images`, between its inputs and its goal."""
+    shown = torch.tensor([row for row in rows if row < len(feed)], device=feed.home)
+    before, after = model.panelled(
+        Batch(feed.rows(shown), len(shown))
+    )  # of these alone: a panel may be made by a network
+    panels = [*map(to_grey, before), images[shown.to(images.device)], *map(to_grey, after)]
+    cells = torch.stack([panel.cpu() for panel in panels], 1).flatten(0, 1).numpy()
     return grid(cells, columns=len(panels) * (6 // len(panels) or 1))
 
 
@@ -53,7 +53,7 @@ def inputs_of(model, frames, device="cpu"):
 
 
 def write_translations(source, frames, out, wanted=BEST, device="cpu"):
-    """Write what a run makes of a `FrameSet` to `out`: a sheet where it ends in .png, else a new folder of PNGs.
+    """Write what a run makes of a `FrameSet` to `out`: a sheet of the first 12 where it ends in .png, else a new folder of PNGs.
 
     Returns (the header of the weights, the row of `paired.reconstruction`, empty where the run aims at other images than
     its inputs show or there are fewer than four).
@@ -62,11 +62,12 @@ def write_translations(source, frames, out, wanted=BEST, device="cpu"):
     model, header = load_weights(path, device)
     _refuse_oblong(frames)
     feed = inputs_of(model, frames, device)
-    images = translated(model, feed, wanted).cpu().numpy()
+    made = translated(model, feed, wanted)
+    images = made.cpu().numpy()
     goal = resized(frames.images, model.config.resolution).numpy()
     row = paired.reconstruction(images, goal) if model.paired and len(images) >= paired.LEAST else {}
     if str(out).endswith(".png"):
-        write_png(out, sheet(model, feed, wanted.seed))
+        write_png(out, sheet(model, feed, made))
         return header, row
     names = _names(frames.index["file"])
     with atomic_folder(out) as folder:

@@ -14,6 +14,8 @@ from math import pi
 import torch
 from torch import nn
 
+from echogan.precision import by_hand, full
+
 REACH = 4  # lobes of the Lanczos kernel
 
 
@@ -52,8 +54,12 @@ class Augment(nn.Module):
         self.register_buffer("finer", doubling(size), persistent=False)
 
     def forward(self, x, batch):
-        """Augmented images; random numbers come from `batch`."""
-        uniform, normal = self.draw(batch)
+        """Augmented images, in float32 at least; random numbers come from `batch`."""
+        with by_hand(x):  # places rounded to bf16 are off by up to half a pixel
+            return self.augmented(full(x), *self.draw(batch))
+
+    def augmented(self, x, uniform, normal):
+        """Images warped and relit as the numbers say."""
         x = warp(x, self.finer, *self.geometry(uniform, normal, x.shape[-1]))
         brightness, contrast, inverted = 0.2 * normal[4], torch.exp2(0.5 * normal[5]), uniform[2] > 0
         gain = torch.where(inverted, -contrast, contrast)

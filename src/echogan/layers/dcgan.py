@@ -5,6 +5,8 @@ from math import log2
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from echogan.precision import full
+
 
 def steps_to(resolution):
     """How often 4 px doubles to reach `resolution`."""
@@ -53,7 +55,7 @@ class Critic(nn.Module):
 
     def forward(self, x):
         """(B, 1, H, W) -> (B,)."""
-        return self.net(x).flatten()
+        return full(self.net(x)).flatten()  # their differences are small beside their level
 
 
 def _after(channels, norm, activation):

@@ -8,10 +8,14 @@ from torch import Tensor, nn
 
 from echogan.layers.dcgan import he_init
 from echogan.layers.patch import PatchCritic
+from echogan.precision import full
 
 
 class Verdict(NamedTuple):
-    """What a discriminator says of images: maps of scores (B, 1, h, w), and the logits of their classes where it learns any."""
+    """What a discriminator says of images: maps of scores (B, 1, h, w), and the logits of their classes where it learns any.
+
+    In float32 at least, as are the means and differences that losses take of them.
+    """
 
     maps: tuple
     classes: Tensor | None
@@ -30,7 +34,7 @@ class PatchJudge(nn.Module):
     def forward(self, x):
         """(B, 1, H, W) -> `Verdict`."""
         seen = self.trunk(x)
-        return Verdict((self.score(seen),), _classes(self.task, seen))
+        return Verdict((full(self.score(seen)),), _classes(self.task, seen))
 
 
 class UNetJudge(nn.Module):
@@ -58,11 +62,11 @@ class UNetJudge(nn.Module):
             x = step(x)
             x = torch.cat([x, seen.pop()], 1) if seen else x
         whole = self.whole(deepest.mean((2, 3)))
-        return Verdict((whole[:, :, None, None], self.pixels(x)), _classes(self.task, deepest))
+        return Verdict((full(whole)[:, :, None, None], full(self.pixels(x))), _classes(self.task, deepest))
 
 
 def _classes(task, seen):
-    return task(seen.mean((2, 3))) if task is not None else None
+    return full(task(seen.mean((2, 3)))) if task is not None else None
 
 
 def _halved(a, b):

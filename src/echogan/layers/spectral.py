@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from echogan.layers.stylegan2 import by_hand
+from echogan.precision import by_hand
 
 
 class SpectralConv(nn.Conv2d):

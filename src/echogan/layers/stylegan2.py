@@ -4,7 +4,6 @@ Reduced precision is asked for from outside, by autocast; inside, the `reduced` 
 is small and delicate (mapping, styles, lowest resolutions, the sum of the skip images, scores) stays as the weights are.
 """
 
-from contextlib import nullcontext
 from math import gcd, log2, sqrt
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from echogan.layers.modulated import Conv, Dense, Modulated, Pixelwise, ToGrey
 from echogan.layers.resample import binomial, double, halve
+from echogan.precision import by_hand
 
 
 def widths(resolution, base, widest):
@@ -39,12 +39,6 @@ def asked_type(x):
     kind = x.device.type
     asked = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     return torch.get_autocast_dtype(kind) if asked else x.dtype
-
-
-def by_hand(x):
-    """No autocast: types are chosen layer by layer."""
-    kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def one_hot(label, classes):

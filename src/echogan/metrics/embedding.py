@@ -37,7 +37,7 @@ def told_apart(real, fake):
     n = min(len(real), len(fake))
     both = torch.cat([real[:n], fake[:n]])
     distance = torch.cdist(both, both).fill_diagonal_(torch.inf)
-    of_real = torch.arange(2 * n) < n
+    of_real = torch.arange(2 * n, device=both.device) < n
     return 100 * float((of_real[distance.argmin(1)] == of_real).double().mean())
 
 
