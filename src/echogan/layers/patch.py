@@ -6,6 +6,7 @@ from torch import nn
 
 from echogan.errors import one_of
 from echogan.layers.dcgan import dcgan_init, he_init
+from echogan.precision import full
 
 
 def normalisation(kind, channels):
@@ -35,7 +36,7 @@ class PatchCritic(nn.Module):
         self.net = nn.Sequential(*layers).apply(he_init if norm == "none" else dcgan_init)
 
     def forward(self, x):
-        return self.net(x)
+        return full(self.net(x))
 
 
 def field(steps=3):
