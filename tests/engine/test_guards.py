@@ -164,6 +164,18 @@ def test_the_untrained_network_is_the_best_of_nothing(frames, tmp_path, monkeypa
     assert float(checkpoint.load_weights(run.weights("best"))[1]["kimg"]) > 0
 
 
+def test_a_generator_that_had_no_turn_yet_is_the_best_of_nothing(frames, tmp_path, monkeypatch):
+    """A schedule may train the critic alone for long: until then readings are of an untrained generator."""
+    monkeypatch.setattr(module, "READ_ROWS", 1)
+    monkeypatch.setattr(gallery, "Reading", scripted([float(n) for n in range(30)]))
+    run = train(frames, tmp_path, config=replace(CONFIG, critic_steps=20))
+    idle = [float(row["kimg"]) for row in rows(run.losses) if row["G_updates"] == "0"]
+    best = float(checkpoint.load_weights(run.weights("best"))[1]["kimg"])
+    assert len(idle) >= 2 and best == min(
+        k for k in map(float, (row["kimg"] for row in rows(run.metrics))) if k > max(idle)
+    )
+
+
 def test_what_chooses_the_best_stays_as_the_run_began(frames, tmp_path, monkeypatch):
     run = train(frames, tmp_path)
     assert json.loads(run.config.read_text())["chosen_by"] == "SWD of the VAL readings"

@@ -48,6 +48,17 @@ def test_the_untrained_network_is_never_the_best(run_folder):
     assert curve.best(until=0)["kimg"] == 0
 
 
+def test_a_generator_that_had_no_turn_yet_counts_as_untrained(run_folder):
+    table = pd.read_csv(metrics_csv(run_folder))
+    late = table["kimg"].iloc[3]
+    losses = pd.DataFrame({"kimg": table["kimg"], "D": 1.0, "G_updates": (table["kimg"] > late).astype(int)})
+    losses.to_csv(run_folder / "metrics_csv/losses.csv", index=False)
+    table.loc[table["kimg"] <= late, "FID"] = 0.0
+    table.to_csv(metrics_csv(run_folder), index=False)
+    curve = read_run(run_folder).curve("FID")
+    assert curve.best()["kimg"] > late and curve.chosen()["kimg"] > late and curve.best(until=late)["kimg"] <= late
+
+
 def test_unknown_columns_are_kept(run_folder):
     table = pd.read_csv(metrics_csv(run_folder)).assign(Vendi=7.25)
     table.to_csv(metrics_csv(run_folder), index=False)

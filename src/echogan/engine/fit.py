@@ -228,8 +228,14 @@ class Run:
         stages = [row.get("stage") or "generate" for row in self.metrics.rows]
         now = self.model.makes(self.engine.clock.kimg)
         kept = [read and stage == now for read, stage in zip(own, stages)]
-        trained = [keep and kimg > 0 for keep, kimg in zip(kept, self.metrics.numbers("kimg"))]
+        trained = [keep and kimg > self._idle() for keep, kimg in zip(kept, self.metrics.numbers("kimg"))]
         return [value for value, keep in zip(self.metrics.numbers(column), trained if any(trained) else kept) if keep]
+
+    def _idle(self):
+        """kimg until which what draws images had no update, as far as losses.csv counts them: a schedule may train it late."""
+        counts = [self.losses.numbers(f"{child}_updates") for child in self.model.exports]
+        idle = [kimg for kimg, *now in zip(self.losses.numbers("kimg"), *counts) if not any(n > 0 or n != n for n in now)]
+        return max(idle, default=0.0)
 
     def _kept(self):
         return (

@@ -138,7 +138,7 @@ def _read(run):
     """(metric that chose the weights, its VAL readings of the trained network)."""
     lead = run.config.get("chosen_by", "").split(" ")[0]
     curve = run.curve(lead) if lead in LEADING else None
-    return lead, curve.value[(curve.kimg > 0) & np.isfinite(curve.value)] if curve else np.array([])
+    return lead, curve.value[(curve.kimg > curve.idle) & np.isfinite(curve.value)] if curve else np.array([])
 
 
 def _drift(run):

@@ -38,6 +38,7 @@ class Curve:
     rows: pd.DataFrame
     paired: str = ""  # one of `PAIRINGS`, where the metric is of pairs
     stage: str = ""  # one of `STAGES`, where the table says
+    idle: float = 0.0  # kimg until which the generator had no update
 
     kimg = property(lambda self: self.rows["kimg"].to_numpy(float))
     value = property(lambda self: self.rows[self.metric.name].to_numpy(float))
@@ -57,9 +58,9 @@ class Curve:
     def best(self, until=np.inf):
         """The row of the best reading up to `until` kimg, None where nothing can be called best.
 
-        The untrained network, at 0 kimg, is never the best of a run that has further readings.
+        The untrained network is never the best of a run that has further readings.
         """
-        rows = _trained(self.rows[self.rows["kimg"] <= until])
+        rows = self._trained(self.rows[self.rows["kimg"] <= until])
         place = best(rows[self.metric.name], self.goal, self.floor) if len(rows) else None
         return None if place is None else rows.iloc[place]
 
@@ -68,10 +69,14 @@ class Curve:
 
         A single lucky reading chooses nothing: it is the median of the last three that counts, see `engine.watch`.
         """
-        rows = _trained(self.rows)
+        rows = self._trained(self.rows)
         scores = scored(rows[self.metric.name], self.goal, self.floor)
         place = watch.chosen(scores)
         return None if place is None else rows.assign(median=watch.smoothed(scores)).iloc[place]
+
+    def _trained(self, rows):
+        """The rows without those of the untrained network, where there are others."""
+        return rows[rows["kimg"] > self.idle] if (rows["kimg"] > self.idle).any() else rows
 
     def nearest(self, kimg):
         """The finite reading nearest in kimg."""
@@ -177,7 +182,13 @@ class Run:
             )
         if rows[name].notna().mean() <= 0.5:  # read on a coarser grid than the table's: blanks are no failures
             rows = rows[rows[name].notna()]
-        return Curve(metric, rows, paired, _only(rows, "stage"))
+        return Curve(metric, rows, paired, _only(rows, "stage"), self.idle)
+
+    @property
+    def idle(self):
+        """kimg until which the generator had no update, as losses.csv counts them; 0 where it does not."""
+        counts = self.losses.get(f"G{COUNTS}", pd.Series(dtype=float))
+        return float(self.losses.loc[counts[counts == 0].index, "kimg"].max()) if (counts == 0).any() else 0.0
 
 
 def together(runs, name):
@@ -197,11 +208,6 @@ def _one(rows, column, name, order):
         if part[name].notna().any():
             return part
     return rows
-
-
-def _trained(rows):
-    """The rows without that of the untrained network, where there are others."""
-    return rows[rows["kimg"] > 0] if (rows["kimg"] > 0).any() else rows
 
 
 def _only(rows, column):
