@@ -17,7 +17,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python -c constraints.txt $(if $(TORCH),--torch-backend=$(TORCH)) -e .
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo notebook study test test-slow benchmark colab figures constraints clean
+.PHONY: demo notebook study test test-slow benchmark colab constraints clean
 
 demo: $(VENV)/installed
 	$(BIN)/echogan demo
