@@ -81,7 +81,7 @@ VQGAN = (
         "Use of the codebook",
         "Bits of an image, share of the codes in use and their perplexity at the end of stage 1. `real - fake`: the smallest gap "
         "of the discriminator's mean scores at any reading: above 0 it never took reconstructions for the truer images.",
-        "show(*(codes.usage(run) for run in runs if codes.has_codes(run)))\ncodes.table(runs).round(3)",
+        "show(*(codes.usage(run) for run in runs if codes.has_codes(run) and not run.published))\ncodes.table(runs).round(3)",
         imports=("from echogan.report import codes",),
     ),
     pictures(
@@ -262,7 +262,7 @@ def _trained(page):
     yield Section(
         "Spread of the readings",
         "All readings of a run as dots: with fewer than twenty there is no density to draw.",
-        "show(*(violin.figure(runs, name) for name in metrics))",
+        "show(*(violin.figure(runs, name) for name in metrics[:2]))",
     )
     if seeds.repeated(read_runs(EXPERIMENTS, page.arch)):
         yield Section("Seeds", "", "show(seeds.figure(every, metrics[0]))")
