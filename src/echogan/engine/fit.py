@@ -234,7 +234,9 @@ class Run:
     def _idle(self):
         """kimg until which what draws images had no update, as far as losses.csv counts them: a schedule may train it late."""
         counts = [self.losses.numbers(f"{child}_updates") for child in self.model.exports]
-        idle = [kimg for kimg, *now in zip(self.losses.numbers("kimg"), *counts) if not any(n > 0 or n != n for n in now)]
+        idle = [
+            kimg for kimg, *now in zip(self.losses.numbers("kimg"), *counts) if not any(n > 0 or n != n for n in now)
+        ]
         return max(idle, default=0.0)
 
     def _kept(self):
