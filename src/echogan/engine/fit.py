@@ -228,8 +228,11 @@ class Run:
         stages = [row.get("stage") or "generate" for row in self.metrics.rows]
         now = self.model.makes(self.engine.clock.kimg)
         kept = [read and stage == now for read, stage in zip(own, stages)]
-        trained = [keep and kimg > self._idle() for keep, kimg in zip(kept, self.metrics.numbers("kimg"))]
-        return [value for value, keep in zip(self.metrics.numbers(column), trained if any(trained) else kept) if keep]
+        for bound in (self._idle(), 0.0, -1.0):
+            trained = [keep and kimg > bound for keep, kimg in zip(kept, self.metrics.numbers("kimg"))]
+            if any(trained):
+                break
+        return [value for value, keep in zip(self.metrics.numbers(column), trained) if keep]
 
     def _idle(self):
         """kimg until which what draws images had no update, as far as losses.csv counts them: a schedule may train it late."""

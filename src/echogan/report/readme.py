@@ -1,6 +1,5 @@
 """results/README.md: the tables a reader starts from. They are written between two marks; what stands around them is kept."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,7 @@ def inserted(page, text):
 def tables(runs, listed):
     """Markdown of all tables."""
     listed = {arch: listed[arch] for arch in ARCHITECTURES if arch in listed}
-    known = [run for run in runs if not run.study and run.name != "demo" and _config(run) in listed.get(run.arch, ())]
+    known = [run for run in runs if not run.study and run.name != "demo" and run.listed in listed.get(run.arch, ())]
     ours, others = _one_data(known)
     chosen = [run for arch in listed for run in _chosen([run for run in ours if run.arch == arch])]
     parts = [_said(ours), _table(_quality(chosen, ours)), NOTE, "### Price", _table(_price(chosen, ours))]
@@ -81,11 +80,6 @@ NOTE = (
 
 
 # ------------------------------------------------------------------------------------------------ which runs
-
-
-def _config(run):
-    """The config of a run in its architecture's table."""
-    return re.sub(r"_seed\d+$", "", run.name)
 
 
 def _one_data(runs):
@@ -261,7 +255,7 @@ def _other_data(runs):
 def _not_run(runs, listed):
     lines = []
     for arch, names in listed.items():
-        seen = {_config(run) for run in runs if run.arch == arch}
+        seen = {run.listed for run in runs if run.arch == arch}
         lacking = [name for name in names if name not in seen and name != "demo"]
         lines += [f"* {arch}: {', '.join(lacking)}"] * bool(lacking)
     return "\n".join(lines) or "Every config was run."

@@ -1,5 +1,6 @@
 """`Run` and `Curve`: what the report knows of one run, and one metric of it over training."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +77,10 @@ class Curve:
 
     def _trained(self, rows):
         """The rows without those of the untrained network, where there are others."""
-        return rows[rows["kimg"] > self.idle] if (rows["kimg"] > self.idle).any() else rows
+        for bound in (self.idle, 0.0):
+            if (rows["kimg"] > bound).any():
+                return rows[rows["kimg"] > bound]
+        return rows
 
     def nearest(self, kimg):
         """The finite reading nearest in kimg."""
@@ -116,6 +120,7 @@ class Run:
     resolution = property(lambda self: int(self.config.get("config", {}).get("resolution", 0)))
     published = property(lambda self: bool(self.config.get("config", {}).get("published", False)))
     family = property(lambda self: ARCHITECTURES.get(self.arch, self.arch))
+    listed = property(lambda self: re.sub(r"_seed\d+$", "", self.name))  # its config's name in the table
 
     @property
     def label(self):

@@ -35,7 +35,7 @@ def read_run(folder):
     if len(run.metrics) and not run.measured:
         run.problems.append("metrics.csv has no reading of any known metric")
     run.sheets = sheets(where.samples)
-    if not run.sheets:
+    if not run.sheets and run.name == run.listed:  # further seeds count by their readings alone
         run.problems.append("generated_samples has no grid")
     run.problems = [f"{run.arch}/{run.name}: {problem}" for problem in run.problems]
     return run
