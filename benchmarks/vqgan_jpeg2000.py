@@ -28,6 +28,8 @@ def rows(run, frames, split):
     """(row of the run's reconstructions, row of JPEG 2000 in as many bits), each as `judge` gives it."""
     found = networks()
     ours = judge(run, frames, split, **found, wanted=Wanted(stage="translate"))
+    if "bits" not in ours:
+        raise BadInput("its images are not made of codes; name runs of vqgan")
     images = resized(frames.split(split).images, ours["size"]).numpy()
     kept, used = jpeg2000.at_bits(images, ours["bits"])
     theirs = judge(kept, frames, split, **found)
@@ -48,22 +50,24 @@ def main():
     args = parser.parse_args()
     runs = args.runs or sorted(str(path.parent) for path in (folder("experiments") / "vqgan").glob("*/config.json"))
     if not runs or not args.data:
-        print(
-            "no run of vqgan, or no --data: train one with `echogan train vqgan grid16 --data FRAMES`", file=sys.stderr
-        )
-        return
-    frames = load_frames(args.data)
+        sys.exit("no run of vqgan, or no --data: train one with `echogan train vqgan grid16 --data FRAMES`")
+    try:
+        frames = load_frames(args.data)
+    except BadInput as error:
+        sys.exit(str(error))
+    failed = []
     for run in runs:
         try:
             ours, theirs = rows(run, frames, args.split)
         except BadInput as error:
-            print(f"{run}: {error}", file=sys.stderr)
+            failed.append(f"{run}: {error}")
             continue
         print(
             f"{run}: {ours['n_real']} {args.split} images at {ours['size']} px, {frames.kind}; FID floor {ours.get('floor_FID')}"
         )
         print(line("VQGAN", ours), line("JPEG 2000", theirs), sep="\n")
         print(f"{'SSIM beyond JPEG 2000':24} {ours['SSIM'] - theirs['SSIM']:+8.3f}")
+    sys.exit("\n".join(failed) or None)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from echogan.cli import main
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
 from echogan.engine.showing import showing
-from echogan.report.showcase import figures
+from echogan.report.showcase import coloured, figures
 from tests.conftest import framed
 from tests.engine.test_translating import weights
 
@@ -61,7 +61,15 @@ def test_an_enhancer_is_shown_beside_what_it_added_and_the_truth(tmp_path):
     assert list(rows) == ["input", "enhanced", "added", "truth"] and shown.generated is None
     caption = figures(shown)["held_out"].get_supxlabel().replace("\n", " ")
     assert "32 px" in caption and "thread" in caption
-    assert "Added: grey where nothing changed, white +127 grey levels or more, black −128" in caption
+    assert "Added: red is brighter, blue darker, the full colours 40 grey levels or more, white no change" in caption
+
+
+def test_a_change_is_red_where_it_is_brighter_blue_where_darker_and_white_where_there_is_none():
+    added = np.array([128, 128 + 40, 128 - 40, 255, 0], np.uint8).reshape(5, 1, 1)
+    none, brighter, darker, most, least = coloured(added)[:, 0, 0, :3].astype(int)
+    assert none.min() > 240
+    assert brighter[0] > brighter[2] + 50 and darker[2] > darker[0] + 50
+    assert (most == brighter).all() and (np.abs(least - darker) <= 8).all()
 
 
 @pytest.mark.parametrize(

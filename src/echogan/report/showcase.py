@@ -1,8 +1,12 @@
 """Figures of what only the weights of a run can show: an `engine.showing.Showing` as rows of pictures with their words."""
 
+import matplotlib as mpl
+
 from echogan.report import codes, style
 from echogan.report.progress import panels_of
 from echogan.report.run import ARCHITECTURES
+
+STRONG = 40  # grey levels of a change that takes the full colour
 
 
 def figures(shown, truth=None):
@@ -29,12 +33,19 @@ def _translation(shown, truth):
     rows = dict(zip(names, shown.translation))
     if shown.codes:
         rows["JPEG 2000"] = shown.codes.jpeg
+    if "added" in rows:
+        rows["added"] = coloured(rows["added"])
     return rows if truth is None else {**rows, "truth": truth}
 
 
+def coloured(added):
+    """A change, uint8 (n, H, W) around 128 as `engine.showing` gives it, as colours uint8 (n, H, W, 4); none is white."""
+    share = (added.astype(float) - 128) / (2 * STRONG) + 0.5
+    return mpl.colormaps["RdBu_r"](share.clip(0, 1), bytes=True)
+
+
 def _scale(rows):
-    """What the greys of an enhancer's change mean, see `engine.showing`."""
-    words = "Added: grey where nothing changed, white +127 grey levels or more, black −128"
+    words = f"Added: red is brighter, blue darker, the full colours {STRONG} grey levels or more, white no change"
     return words if "added" in rows else ""
 
 
