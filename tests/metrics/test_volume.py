@@ -66,6 +66,24 @@ def test_without_a_spacing_the_ejection_fraction_is_the_same():
     assert ejection_fraction(*with_mm) == pytest.approx(ejection_fraction(*without))
 
 
+def test_small_pictures_cost_few_points_of_ejection_fraction():
+    """Ventricles some twenty pixels long, whose discs are little thicker than a pixel (slices of whole pixels: 7 points)."""
+    wrong = []
+    for turn in (0, 2, 7, 15):
+        for length in range(20, 32):
+            ends = [half_ellipsoid(s * length / 3, s * length, turn, size=64) for s in (1, 0.86)]
+            found = ejection_fraction(*(volume(ventricle(mask, LABELS)) for mask in ends))
+            wrong.append(found - 100 * (1 - 0.86**3))
+    assert np.abs(wrong).max() < 3.5
+
+
+def test_a_cavity_of_one_pixel_has_a_volume_and_none_has_no_ejection_fraction():
+    mask = np.zeros((64, 64), np.uint8)
+    mask[30, 30], mask[34:40, 28:34] = 1, 3
+    assert 0 < volume(ventricle(mask, LABELS)) < 0.1
+    assert np.isnan(ejection_fraction(0.0, 0.0)) and ejection_fraction(100.0, 40.0) == 60
+
+
 def test_specks_do_not_count():
     mask = half_ellipsoid(40, 110)
     speckled = mask.copy()

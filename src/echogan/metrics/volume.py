@@ -4,7 +4,8 @@
     two views    V = pi/4 sum a_i b_i L/20,  L the longer of the two axes      (Lang et al., ASE/EACVI 2015)
 
 The long axis runs from the middle of the mitral plane, where the cavity faces the left atrium, to the farthest point of the
-cavity. A disc's diameter is the cavity's area in its slice over the slice's height.
+cavity. A disc's diameter is the cavity's area in its slice over the slice's height; a pixel lies in several slices, so that
+discs little thicker than it do not hold one row of pixels and then two.
 """
 
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from echogan.errors import BadInput
 from echogan.metrics.segmentation import largest
 
 DISCS = 20
+FINE = 4  # parts of a pixel's side
 CAVITY, ATRIUM = "left ventricle", "left atrium"
 
 
@@ -35,12 +37,19 @@ def ventricle(mask, labels, spacing=None):
     base = mitral_plane(cavity, atrium).mean(0)
     points = np.argwhere(cavity).astype(float)
     axis = points[np.hypot(*(points - base).T).argmax()] - base
-    depth = (points - base) @ (axis / np.hypot(*axis))
-    depth = depth.max() - depth
-    length = depth.max() + 1  # a pixel reaches half its width to both sides of its centre
-    areas, _ = np.histogram(depth + 0.5, DISCS, (0, length))
+    axis /= np.hypot(*axis) or 1  # the cavity may be one pixel
+    depth = points @ axis
+    length = np.ptp(depth) + 1  # a pixel reaches half its width to both sides of its centre
+    depth = (depth.max() + 0.5 - _parts(points) @ axis).clip(0, length)
+    areas = np.histogram(depth, DISCS, (0, length))[0] / FINE**2
     scale = spacing or 1.0
     return Ventricle(length * scale, areas * DISCS / length * scale)
+
+
+def _parts(points):
+    """The centres of the `FINE` x `FINE` parts of each pixel, (n FINE^2, 2)."""
+    steps = (np.arange(FINE) + 0.5) / FINE - 0.5
+    return (points[:, None] + np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)).reshape(-1, 2)
 
 
 def mitral_plane(cavity, atrium):
@@ -59,8 +68,8 @@ def volume(*views):
 
 
 def ejection_fraction(edv, esv):
-    """100 (EDV - ESV) / EDV in %."""
-    return 100 * (edv - esv) / edv
+    """100 (EDV - ESV) / EDV in %; NaN where EDV is 0, as of a cavity that hardly was found."""
+    return 100 * (edv - esv) / np.where(edv == 0, np.nan, edv)
 
 
 def _chamber(mask, labels, name):
