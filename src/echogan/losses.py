@@ -8,7 +8,7 @@ from math import sqrt
 import torch
 import torch.nn.functional as F
 
-from echogan.precision import by_hand, full
+from echogan.precision import by_hand, full, mirrored
 
 
 def wasserstein_critic(real, fake):
@@ -210,6 +210,6 @@ def local_mean(images, sigma):
     at = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     taps = (-(at**2) / (2 * sigma**2)).exp()
     taps = taps / taps.sum()
-    padded = F.pad(images, (radius,) * 4, mode="reflect")
+    padded = mirrored(images, (radius,) * 4)
     with by_hand(images):
         return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))

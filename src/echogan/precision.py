@@ -3,6 +3,7 @@
 from contextlib import contextmanager, nullcontext
 
 import torch
+import torch.nn.functional as F
 
 
 def by_hand(x):
@@ -14,6 +15,17 @@ def by_hand(x):
 def full(x):
     """x in float32 at least: what autocast made reduced would round, overflow or vanish in what comes of it."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def mirrored(x, sides):
+    """x (B, C, H, W) with its border mirrored by (left, right, above, below) pixels; CUDA's own has no deterministic gradient."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.pad(x, sides, mode="reflect")
+    for axis, before, after in ((3, *sides[:2]), (2, *sides[2:])):
+        n = x.shape[axis]
+        first, last = x.narrow(axis, 1, before), x.narrow(axis, n - 1 - after, after)
+        x = torch.cat([first.flip(axis), x, last.flip(axis)], axis)
+    return x
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 from echogan.layers.judges import PatchJudge, UNetJudge, cutmix, sampled
 from echogan.layers.patch import field
 from echogan.layers.translation import Pool, Translator
+from echogan.precision import mirrored
 
 
 def noise(*shape, seed=0):
@@ -26,6 +27,22 @@ def everywhere(x):
 def test_what_comes_out_is_as_large_as_what_goes_in(size, up):
     x = noise(2, 1, *size)
     assert Translator(2, 1, up)(x, everywhere(x)).shape == x.shape
+
+
+@pytest.mark.parametrize("sides", [(0, 3, 0, 1), (3, 3, 3, 3), (2, 0, 1, 4)])
+def test_a_border_is_mirrored_alike_where_gradients_must_be_deterministic(sides):
+    x = torch.randn(2, 3, 11, 13, dtype=torch.float64, requires_grad=True)
+    usual = torch.nn.functional.pad(x, sides, mode="reflect")
+    weight = torch.randn_like(usual)
+    (wanted,) = torch.autograd.grad((usual * weight).sum(), x)
+    torch.use_deterministic_algorithms(True)
+    try:
+        mine = mirrored(x, sides)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    (gradient,) = torch.autograd.grad((mine * weight).sum(), x)
+    assert torch.equal(mine, usual) and mine.grad_fn.name() == "CatBackward0"
+    torch.testing.assert_close(gradient, wanted)
 
 
 def test_strength_turns_the_change_up_and_down():

@@ -9,6 +9,7 @@ import torch
 from echogan.contract import Clock
 from echogan.engine.feed import Feed
 from echogan.engine.loop import Engine
+from echogan.errors import BadInput
 from echogan.models.medgan import CONFIGS, MedGAN
 from tests.conftest import blobs
 
@@ -131,3 +132,8 @@ def test_each_batch_updates_one_of_the_two():
     assert count["read"] == 60 - 2 * config.warmup
     assert count["D"] + count["G"] == 60 + 2  # the warm-up's two updates of the generator came on top
     assert count["clip"] == count["D"]
+
+
+def test_a_reading_that_there_is_not_is_refused():
+    with pytest.raises(BadInput, match="did you mean 'rank'"):
+        MedGAN(replace(CONFIGS["rank"].tiny(), reading="ranks"))

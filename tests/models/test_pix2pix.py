@@ -8,6 +8,7 @@ import torch
 from echogan.contract import Batch
 from echogan.engine.feed import Feed
 from echogan.errors import BadInput
+from echogan.layers.patch import normalisation
 from echogan.models.pix2pix import CONFIGS, Pix2Pix
 from tests.conftest import blobs
 
@@ -26,13 +27,21 @@ def batch_of(n=4, size=32):
 
 
 def test_p1_is_the_papers_setting():
-    known = {"given": "edge", "l1": 100.0, "lr": 2e-4, "steps": 3, "norm": "batch", "batch": 1, "width": 64}
+    known = {"given": "edge", "l1": 100.0, "lr": 2e-4, "steps": 3, "norm": "affine", "batch": 1, "width": 64}
     assert known.items() <= asdict(CONFIGS["P1"]).items() and CONFIGS["P1"].published and CONFIGS["P1"].unknown
     with torch.device("meta"):
         model = Pix2Pix(CONFIGS["P1"])
     assert len(model.G.down) == len(model.G.up) == 7
     assert [step[0].out_channels for step in model.G.down] == [64, 128, 256, 512, 512, 512, 512]
     assert [step[0].in_channels for step in model.G.up] == [512, 1024, 1024, 1024, 512, 256, 128]
+
+
+def test_the_norm_of_p1_is_batch_norm_with_one_image_a_batch_in_judging_too():
+    torch.manual_seed(0)
+    x, mine, papers = torch.randn(3, 8, 5, 5), normalisation("affine", 8), normalisation("batch", 8).train()
+    mine.weight.data = papers.weight.data = torch.randn(8)
+    one_by_one = torch.cat([papers(image[None]) for image in x])
+    torch.testing.assert_close(mine.eval()(x), one_by_one)
 
 
 def test_masks_become_one_channel_a_label_and_edges_nought_or_one():

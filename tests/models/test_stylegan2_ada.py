@@ -47,7 +47,7 @@ def test_the_published_table_is_the_studys():
     assert all((c.base, c.mapping, c.resolution) == (32768, 8, 128) for c in CONFIGS.values() if c.published)
 
 
-@pytest.mark.parametrize("change", [{"resolution": 96}, {"augment": "sectr"}, {"loss": "hinge"}])
+@pytest.mark.parametrize("change", [{"resolution": 96}, {"augment": "sectr"}, {"loss": "hinge"}, {"batch": 6}])
 def test_settings_no_network_can_have_are_named(change):
     with pytest.raises(BadInput, match=next(iter(change))):
         tiny(**change)
@@ -120,7 +120,7 @@ def test_path_lengths_are_norms_of_the_transposed_jacobian():
 
 
 def test_p_follows_the_sign_of_real_scores():
-    model = tiny(target=0.6, ada_kimg=1.0, batch=10)  # 10 images, 4 ticks: steps of 0.04
+    model = tiny(target=0.6, ada_kimg=1.6, batch=16)  # 16 images, 4 ticks: steps of 0.04
 
     def ticks(*signs):
         for sign in signs:

@@ -1,9 +1,12 @@
 """WGAN: its schedule against the nested loops it stands for, and a critic that starts alive."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from echogan.contract import Clock
+from echogan.errors import BadInput
 from echogan.layers.dcgan import Critic
 from echogan.models.wgan import CONFIGS, WGAN
 
@@ -49,3 +52,28 @@ def test_a_critic_without_batch_norm_has_biases_but_none_on_its_score(norm, bias
     convolutions = [layer for layer in Critic(32, 8, norm).net if isinstance(layer, torch.nn.Conv2d)]
     assert [layer.bias is not None for layer in convolutions] == [biased] * 3 + [False]
     assert all((layer.bias == 0).all() for layer in convolutions[:-1] if biased)
+
+
+WRONG = [
+    ({"bound": "foo"}, "there is no bound 'foo'"),
+    ({"norm": "spektral"}, "did you mean 'spectral'"),
+    ({"generator_norm": "instance"}, "there is no generator_norm 'instance'"),
+    ({"kind": "sgd"}, "there is no kind 'sgd'"),
+    ({"resolution": 48}, "resolution must be 8, 16, 32"),
+    ({"bound": "spectral"}, "set both, or neither"),
+    ({"norm": "spectral"}, "set both, or neither"),
+]
+
+
+@pytest.mark.parametrize("change, why", WRONG, ids=lambda value: "-".join(value) if isinstance(value, dict) else "")
+def test_settings_that_would_train_something_else_are_refused(change, why):
+    with pytest.raises(BadInput, match=why):
+        WGAN(replace(CONFIGS["r1"].tiny(), **change))
+
+
+def test_a_spectral_critic_keeps_its_bound_where_others_are_reduced():
+    critic, x = Critic(32, 8, "spectral").eval(), torch.randn(4, 1, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = critic(x)
+        assert not torch.equal(critic.net(x).flatten(), reduced)
+    assert torch.equal(critic(x), reduced)

@@ -5,7 +5,7 @@ from math import log2
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from echogan.precision import full
+from echogan.precision import by_hand, full
 
 
 def steps_to(resolution):
@@ -45,6 +45,7 @@ class Critic(nn.Module):
 
     def __init__(self, resolution, width, norm="none"):
         super().__init__()
+        self.spectral = norm == "spectral"
         wrap, bias = (spectral_norm if norm == "spectral" else (lambda layer: layer)), norm != "batch"
         widths = [width * 2**i for i in range(steps_to(resolution))]
         layers = [wrap(nn.Conv2d(1, width, 4, 2, 1, bias=bias)), nn.LeakyReLU(0.2, True)]
@@ -55,6 +56,9 @@ class Critic(nn.Module):
 
     def forward(self, x):
         """(B, 1, H, W) -> (B,)."""
+        if self.spectral:  # a norm in reduced precision would be a bound that holds to two digits
+            with by_hand(x):
+                return self.net(full(x)).flatten()
         return full(self.net(x)).flatten()  # their differences are small beside their level
 
 
@@ -63,11 +67,11 @@ def _after(channels, norm, activation):
 
 
 def dcgan_init(module):
-    """Convolutions N(0, 0.02), batch-norm gains N(1, 0.02), biases 0 (Radford 2016, section 4)."""
+    """Convolutions N(0, 0.02), gains of norms N(1, 0.02), biases 0 (Radford 2016, section 4)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         for parameter in module.parameters():  # under spectral norm the weight has another name
             nn.init.normal_(parameter, 0.0, 0.02) if parameter.ndim > 1 else nn.init.zeros_(parameter)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d)) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 

@@ -1,6 +1,7 @@
 """PatchGAN (Isola 2017, section 3.2.2): a critic that judges every patch of an image on its own."""
 
 import math
+from functools import partial
 
 from torch import nn
 
@@ -10,10 +11,11 @@ from echogan.precision import full
 
 
 def normalisation(kind, channels):
-    """What rescales activations: "batch", "instance", "group" (at most 32 groups of two or more channels) or "none"."""
-    if kind == "group":
+    """What rescales activations: "batch", "instance", "affine" (instance, then a gain and a shift), "group" or "none"."""
+    if kind == "group":  # at most 32 of two or more channels
         return nn.GroupNorm(math.gcd(32, channels // 2, channels), channels)
-    layers = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d, "none": nn.Identity}
+    affine = partial(nn.InstanceNorm2d, affine=True)
+    layers = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d, "affine": affine, "none": nn.Identity}
     return layers[one_of(kind, layers, "norm")](channels)
 
 

@@ -1,11 +1,11 @@
 """Generators that make an image of an image (Zhu 2017, appendix 7.2), of any height and width, and the pool of their past."""
 
 import torch
-import torch.nn.functional as F
 from torch import cat, nn
 
 from echogan.errors import BadInput
 from echogan.layers.dcgan import dcgan_init
+from echogan.precision import mirrored
 
 STRIDE = 4  # pixels that a feature of the inner blocks covers: sizes are padded to a multiple of it
 
@@ -26,7 +26,7 @@ class Translator(nn.Module):
         self.down = nn.ModuleList(down)
         self.blocks = nn.Sequential(*(Block(4 * width) for _ in range(blocks)))
         self.up = nn.ModuleList(grown(a, b) for a, b in zip(sizes[:0:-1], sizes[-2::-1]))
-        self.out = nn.Conv2d(width, 1, ends, padding=ends // 2, padding_mode="reflect")
+        self.out = Mirrored(width, 1, ends)
         self.apply(dcgan_init)
 
     def forward(self, x, inside, strength=1.0):
@@ -36,7 +36,7 @@ class Translator(nn.Module):
     def change(self, x):
         """r(x), (B, 1, H, W)."""
         height, width = x.shape[2:]
-        *seen, h = self.features(F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="reflect"))
+        *seen, h = self.features(mirrored(x, (0, -width % STRIDE, 0, -height % STRIDE)))
         for step, beside in zip(self.up, seen[1::-1]):
             h = step(h) + beside if self.skips else step(h)
         made = self.out(h)[..., :height, :width]
@@ -94,9 +94,16 @@ class Block(nn.Module):
         return x + self.second(self.first(x))
 
 
+class Mirrored(nn.Conv2d):
+    """A convolution that sees the border mirrored."""
+
+    def forward(self, input):
+        return self._conv_forward(mirrored(input, (self.kernel_size[0] // 2,) * 4), self.weight, self.bias)
+
+
 def _conv(a, b, kernel, stride=1):
     # The norm after it would take a bias out again.
-    return nn.Conv2d(a, b, kernel, stride, kernel // 2, padding_mode="reflect", bias=False)
+    return Mirrored(a, b, kernel, stride, bias=False)
 
 
 def _convolved(a, b, kernel, stride=1):

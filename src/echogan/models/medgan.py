@@ -16,6 +16,7 @@ In the study the critic learns only where it is not ahead, so that a forward pas
 from dataclasses import dataclass, replace
 
 from echogan.contract import Phase
+from echogan.errors import one_of
 from echogan.losses import wasserstein_critic
 from echogan.models.wgan import WGAN
 
@@ -101,6 +102,7 @@ class MedGAN(WGAN):
 
     def __init__(self, config):
         super().__init__(config)
+        one_of(config.reading, ("score", "gap", "rank"), "reading")
         if not config.both:
             self.phases = (*self.phases, Phase("read", None, self.read))
 

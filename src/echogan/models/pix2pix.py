@@ -41,7 +41,7 @@ class Config:
     l1: float = 100.0  # weight of the distance to the true image
     perceptual: float = 0.0  # weight of LPIPS, a guest
     steps: int = 3  # strides of the critic: 3 see 70 px, 2 see 34, 1 sees 16
-    norm: str = "instance"  # batch | instance | group
+    norm: str = "instance"  # batch | instance | affine (instance, with gain and shift) | group
     dropout: bool = True
     up: str = "transposed"  # or resize
     low: int = 100  # thresholds of Canny's edges, in grey levels of his gradient
@@ -78,7 +78,7 @@ class Config:
 PAPER = Config(
     "edge",
     "logistic",
-    norm="batch",
+    norm="affine",  # what the paper's batch norm is with one image a batch, as it says in section 3.3
     batch=1,
     ema_kimg=0.0,
     published=True,

@@ -88,7 +88,7 @@ CONFIGS = {
     "unmatched":   Config("patches",  64, True,  "instance", matching=0.0),
     "style":       Config("patches",  64, True,  "instance", style=0.05),
     "compact":     Config("segments", 64, True,  "instance", width=16, critic_width=16),
-    "large":       Config("segments", 64, True,  "instance", resolution=256),
+    "large":       Config("segments", 64, True,  "instance", width=32, critic_width=32, resolution=256),
     "demo":        Config("patches",  64, True,  "instance", width=8, critic_width=8, hidden=16, kernel=1, batch=4,
                           lr=1e-3, critic_lr=1e-3, ema_kimg=1.0, resolution=64),
 }

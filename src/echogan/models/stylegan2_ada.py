@@ -72,7 +72,7 @@ class Config:
         """
         base = min(max(self.base // 32, 256), 512)
         narrow = dict(base=base, widest=max(self.widest // 4, 32), latent=max(self.latent // 4, 32))
-        return replace(self, **narrow, resolution=64, gamma=self.gamma / 4, batch=min(self.batch, 16))
+        return replace(self, **narrow, resolution=64, gamma=self.gamma / 4, batch=max(8, min(16, self.batch // 2)))
 
 
 def _study(gamma, target=0.6, augment="bgc", lr=0.002, batch=32, unknown="learning rate inferred (the fork's default)"):
@@ -119,6 +119,10 @@ def _checked(config):
     for key, known in choices.items():
         if getattr(config, key) not in known:
             raise BadInput(f"{key} {getattr(config, key)!r} is unknown{nearest(getattr(config, key), known)}")
+    if config.batch % config.group:
+        raise BadInput(
+            f"{config.group} images at a time are compared with each other: batch must be a multiple, got {config.batch}"
+        )
     if config.resolution < 8 or config.resolution & (config.resolution - 1):
         raise BadInput(f"StyleGAN2 doubles from 4 px: resolution must be 8, 16, 32 ..., got {config.resolution}")
     return config

@@ -10,6 +10,7 @@ penalty between real and fake (Gulrajani 2017), its one-sided form (Petzka 2018)
 from dataclasses import dataclass, replace
 
 from echogan.contract import Architecture, Average, Optim, Phase
+from echogan.errors import BadInput, one_of
 from echogan.layers.dcgan import Critic, Generator
 from echogan.losses import (
     between,
@@ -21,6 +22,9 @@ from echogan.losses import (
     zero_centred_penalty,
 )
 
+BOUNDS = ("clip", "gp", "lp", "r1", "spectral")
+NORMS = ("none", "batch", "spectral")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -28,7 +32,7 @@ class Config:
 
     bound: str  # clip | gp | lp | r1 | spectral
     weight: float  # clipping range, or weight of the penalty
-    every: int = 1  # critic updates per penalty, which is weighted up accordingly
+    every: int = 1  # critic updates per penalty, which is weighted up accordingly; the penalty is a step of its own
     critic_steps: int = 2  # critic updates per generator update
     warmup: bool = False  # 100 critic updates per generator update for the first 25 and every 500th (Arjovsky's code)
     norm: str = "none"  # of the critic: batch | none | spectral
@@ -87,7 +91,7 @@ class WGAN(Architecture):
 
     def __init__(self, config):
         super().__init__()
-        self.config = c = config
+        self.config = c = _checked(config)
         self.G = Generator(c.resolution, c.latent, c.width, c.generator_norm)
         self.D = Critic(c.resolution, c.critic_width, c.norm)
         betas = (0.0, 0.99)  # RMSprop's smoothing is the second
@@ -156,6 +160,17 @@ class WGAN(Architecture):
     def generate(self, batch, truncation=1.0):
         """Images from the batch's latents, shrunk toward the origin by `truncation`."""
         return self.G(truncation * batch.randn(self.config.latent))
+
+
+def _checked(c):
+    known = {"bound": BOUNDS, "norm": NORMS, "generator_norm": NORMS[:2], "kind": ("adam", "rmsprop")}
+    for key, values in known.items():
+        one_of(getattr(c, key), values, key)
+    if c.resolution < 8 or c.resolution & (c.resolution - 1):
+        raise BadInput(f"the pair doubles from 4 px: resolution must be 8, 16, 32 ..., got {c.resolution}")
+    if (c.bound == "spectral") != (c.norm == "spectral"):
+        raise BadInput("spectral normalisation is the bound and the norm of a critic at once; set both, or neither")
+    return c
 
 
 build = WGAN
