@@ -1,5 +1,7 @@
 """Shares of patients, training sets, cells that are run once, and numbers of patients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,6 +186,27 @@ def test_what_cannot_be_run_is_refused(tmp_path, plan, synthesize):
     other.labels = {**LABELS, "right ventricle": 5}
     with pytest.raises(BadInput, match=r"the labels of .*synthetic are not those of the real frames"):
         experiment(other, synthesize, tmp_path / "out", Plan(arms=("synthetic",), resolution=32))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"drawn": {"split": "TEST"}}, "fills masks of TEST patients"),
+        ({"source_fingerprint": "another"}, "fills masks of other frames than this share's"),
+    ],
+)
+def test_synthetic_images_of_patients_who_judge_are_refused(tmp_path, told, why):
+    frames, folder = hearts(12, 4, 6), tmp_path / "synthetic"
+    made = hearts(12, 1, 1, seed=7, name="s")
+    made.manifest.update(told)
+    with pytest.raises(BadInput, match=why):
+        experiment(frames, lambda *_: written(made, folder), tmp_path / "out", Plan({1.0: 1}, ("both",), resolution=32))
+    made.manifest.update({"drawn": {"split": "TRAIN"}, "source_fingerprint": share_of(frames, 0.5).fingerprint()})
+    plan = Plan({0.5: 1}, ("both",), kimg=0.064, resolution=32, device="cpu", config=QUICK)
+    table = experiment(frames, lambda *_: written(made, folder), tmp_path / "out", plan)
+    assert set(table["synthetic"]) == {made.fingerprint()}
+    with pytest.raises(BadInput, match="was made with segmenter"):
+        experiment(frames, lambda *_: folder, tmp_path / "out", replace(plan, config={**QUICK, "lr": 0.5}))
 
 
 def test_frames_without_pairs_are_judged_without_ejection_fractions(segmenter):

@@ -65,7 +65,12 @@ def test_weights_are_found_in_the_named_folder_then_in_a_package_then_in_the_cac
     assert equal(weights.tensors("small"), small)
 
 
-@pytest.mark.parametrize("damage", ["other numbers", "cut short", "no file of torch", "another key"])
+OTHERS = {"a checkpoint": {"epoch": 3, "state_dict": {}}, "a list": [torch.zeros(1)], "a tensor": torch.zeros(3)}
+
+
+@pytest.mark.parametrize(
+    "damage", ["other numbers", "cut short", "no file of torch", "another key", "a checkpoint", "a list", "a tensor"]
+)
 def test_damaged_weights_are_refused_by_name_with_the_remedy(small, tmp_path, monkeypatch, damage):
     path = tmp_path / "small.pth"
     torch.save(small, path)
@@ -73,6 +78,8 @@ def test_damaged_weights_are_refused_by_name_with_the_remedy(small, tmp_path, mo
         torch.save({**small, "b.bias": small["b.bias"] + 1}, path)
     elif damage == "another key":
         torch.save({**small, "c": torch.zeros(1)}, path)
+    elif damage in OTHERS:
+        torch.save(OTHERS[damage], path)
     else:
         path.write_bytes(path.read_bytes()[:200] if damage == "cut short" else b"<html>not found</html>")
     monkeypatch.setenv("ECHOGAN_WEIGHTS", str(tmp_path))

@@ -209,6 +209,13 @@ def test_the_temporal_mode_flickers_no_more_than_its_input(enhance):
     assert enhance is blur or max(plain) > 1.1  # there was something to take away
 
 
+def test_the_temporal_mode_changes_no_more_than_the_strength_says():
+    frames, mask = beating(20) // 2, ECHONET.mask()
+    clips = [enhance_array(frames, mask, gain, Wanted(strength, temporal=True)) for strength in (0.01, 0.5, 1.0)]
+    changed = [np.abs(clip.astype(float) - frames)[:, mask].mean() for clip in clips]
+    assert changed[0] < 0.1 and changed[1] < 0.7 * changed[2]
+
+
 def test_the_temporal_mode_still_enhances():
     frames, mask = beating(40) // 2, ECHONET.mask()
     out = enhance_array(frames, mask, gain, Wanted(temporal=True))

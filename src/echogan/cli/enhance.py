@@ -41,7 +41,7 @@ def enhance(
         out: file of the same kind, or folder, to make.
         run: a run, <arch>/<config>, or a .safetensors file.
         strength: 0 = the input, 1 = all that the run would change.
-        temporal: smooth the change over time, so that a clip flickers no more than its input.
+        temporal: smooth the change over time, and the input a little, so that a clip flickers no more than its input.
         sector: auto = found in each recording; echonet = square frames on the sector of EchoNet-Dynamic.
         beside: also write input and output side by side, OUT_beside.
         residual: also write the signed change, OUT_residual: middle grey = none, four grey levels for each.

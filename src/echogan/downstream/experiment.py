@@ -77,6 +77,7 @@ def experiment(frames, synthesize, out, plan=None, callback=None):
     plan, out = plan or Plan(), Path(out)
     schema(frames)
     setting = {"kimg": plan.kimg, "size": plan.resolution, "data": frames.kind, "fingerprint": frames.fingerprint()}
+    setting |= {"segmenter": " ".join(f"{key}={value}" for key, value in sorted(plan.config.items())) or "default"}
     tables, cells = _done(out / CSV, setting), plan.cells()
     done = {_text(*cell) for table in tables for cell in zip(table["share"], table["seed"], table["arm"])}
     for number, cell in enumerate(cells, start=1):
@@ -93,8 +94,10 @@ def _done(path, setting):
     """[the rows there are], if they were made as these will be."""
     if not path.is_file():
         return []
-    table = pd.read_csv(path, dtype={"patient": str, "fingerprint": str})  # 010 is an exam, not a number
-    for name, value in setting.items():
+    table = pd.read_csv(
+        path, dtype={"patient": str, "fingerprint": str, "synthetic": str}
+    )  # 010 is an exam, not a number
+    for name, value in ((name, value) for name, value in setting.items() if name in table):
         other = [old for old in table[name].unique() if _text(old) != _text(value)]
         if other:
             raise BadInput(f"{path} was made with {name} {other[0]}, not {value}; continue it as it was, or elsewhere")
@@ -112,7 +115,7 @@ def _text(*values):
 def _cell(frames, synthesize, out, plan, share, seed, arm):
     """One row per TEST patient."""
     real, kind = share_of(frames, share, seed), ARMS[arm]
-    synthetic = _synthetic(synthesize(share, seed), frames.labels) if kind.synthetic else None
+    synthetic = _synthetic(synthesize(share, seed), real) if kind.synthetic else None
     config = Config(frames.labels, kind.affine, resolution=plan.resolution, **plan.config)
     training = training_set(real if kind.real else None, synthetic, real.split("VAL"), config)
     settings = Settings(plan.kimg, seed_of(share, seed), plan.device)
@@ -127,6 +130,7 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
         patients_real=part.index["patient"].nunique() if kind.real else 0,
         images_real=len(part) if kind.real else 0,
         images_synthetic=len(synthetic.split("TRAIN")) if synthetic else 0,
+        synthetic=synthetic.fingerprint() if synthetic else "none",
         hardware=hardware(pick_device(plan.device)),
     )
     rows = rows[["share", "seed", "arm", *rows.columns.drop(["share", "seed", "arm"])]]
@@ -175,10 +179,18 @@ def _rows(frames, rows):
     return FrameSet(frames.images[rows], index, frames.manifest, frames.masks[rows], frames.labels)
 
 
-def _synthetic(folder, labels):
+def _synthetic(folder, real):
+    """The synthetic frames of a folder, made of nobody but the TRAIN patients of this share as far as their manifest tells."""
     synthetic = load_frames(folder)
-    if schema(synthetic) != labels:
+    if schema(synthetic) != real.labels:
         raise BadInput(f"the labels of {folder} are not those of the real frames; make both from one data set")
+    split = synthetic.manifest.get("drawn", {}).get("split", "TRAIN")
+    if split != "TRAIN":
+        raise BadInput(f"{folder} fills masks of {split} patients, who judge or choose here; synthesize from TRAIN")
+    if synthetic.manifest.get("source_fingerprint", real.fingerprint()) != real.fingerprint():
+        raise BadInput(
+            f"{folder} fills masks of other frames than this share's; synthesize from what `echogan share` made"
+        )
     return synthetic
 
 

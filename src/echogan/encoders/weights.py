@@ -7,6 +7,7 @@ they come from they are plain tensors (no code is run to read them) and must agr
 import hashlib
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,6 +20,12 @@ from echogan.config import folder
 from echogan.encoders import packages
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic
+
+# What reading a file raises that is none of ours: half a download, a training checkpoint, a list, a page that says "denied".
+UNREADABLE = (
+    *(OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile),
+)
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,10 @@ def read(weights, path, package=False):
     """The tensors of a state dict, or of the member of a `package`; anything but the known content is refused."""
     try:
         found = (weights.read if package else packages.read_tensors)(path)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        holds = content_hash(found)
+    except UNREADABLE as error:
         raise BadInput(f"{path} is damaged or no file of weights of {weights.name}; {_remedy(weights)}") from error
-    if content_hash(found) != weights.sha256:
+    if holds != weights.sha256:
         raise BadInput(f"{path} does not hold the weights of {weights.name} (another sha256); {_remedy(weights)}")
     return found
 

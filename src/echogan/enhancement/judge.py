@@ -42,6 +42,7 @@ class Case:
     labels: dict = field(default_factory=dict)  # name -> id
     kind: str = ""
     clips: tuple = ()  # low-quality clips uint8 (T, H, W), for the flicker
+    good_patients: np.ndarray | None = None  # (M,); None: each good frame is of another
 
     @property
     def sector(self):
@@ -66,7 +67,7 @@ def case_of(frames, truth, split="TEST", clips=()):
     index = low.index
     return Case(
         low.images, truth, good.images, index["patient"].to_numpy(), index["phase"].to_numpy(), low.masks,
-        low.labels or {}, frames.kind, tuple(clips),
+        low.labels or {}, frames.kind, tuple(clips), good.index["patient"].to_numpy(),
     )  # fmt: skip
 
 
@@ -191,14 +192,14 @@ def _texture(case, made, encoder, seen):
             return abs(summary(part)[statistic] - goal[statistic])
 
         row[name] = Estimate(away(own), half_sample_error(away, own, groups=(case.patients,)))
-    error = half_sample_error(decibels, power, good_rings, groups=(case.patients, None))
+    error = half_sample_error(decibels, power, good_rings, groups=(case.patients, case.good_patients))
     row["spectrum_dB"] = Estimate(decibels(power, good_rings), error)
     if encoder:
         features = encoder(made)
         inception = encoder.name == "inception2015"
         fid, kid = ("FID", "KID") if inception else (f"FD_{encoder.name}", f"KID_{encoder.name}")
-        row[fid] = frechet(good_features, features, case.patients)
-        row[kid] = kernel_distance(good_features, features, case.patients)
+        row[fid] = frechet(good_features, features, case.patients, case.good_patients)
+        row[kid] = kernel_distance(good_features, features, case.patients, case.good_patients)
     return row
 
 

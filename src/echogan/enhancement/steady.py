@@ -6,13 +6,13 @@
 
 A residual that follows its input (any gain above 1) multiplies the flicker of the input; the small b takes it away again
 while the residual is, at the fastest change, at most b (2 - 2 c) (2 - a) / (a (2 - c)) of the input: all of it for the values
-below.
+below. Both grow with the strength, so that at a small one the input hardly changes.
 """
 
 import numpy as np
 
 FOLLOW = 0.15  # a
-BLEND = 0.1  # b
+BLEND = 0.1  # b at full strength
 SMOOTH = 0.3  # c
 ROUNDS = 4  # until a mean is held although grey levels end at black and white
 
@@ -20,8 +20,8 @@ ROUNDS = 4  # until a mean is held although grey levels end at black and white
 class Steady:
     """Frames and residuals of one clip in order, each float32 (T, H, W) in grey levels -> enhanced frames."""
 
-    def __init__(self, mask, levels=255):
-        self.mask, self.levels = mask, levels
+    def __init__(self, mask, levels=255, strength=1.0):
+        self.mask, self.levels, self.blend = mask, levels, BLEND * strength
         self.residual = self.smooth = None
         self.lift = 0.0
 
@@ -35,7 +35,7 @@ class Steady:
     def _one(self, x, r):
         self.residual = self.residual + FOLLOW * (r - self.residual)
         self.smooth = self.smooth + SMOOTH * (x - self.smooth)
-        calm = x + BLEND * (self.smooth - x)
+        calm = x + self.blend * (self.smooth - x)
         y, aim = calm + self.residual, calm[self.mask].mean() + self.lift
         for _ in range(ROUNDS):
             y = y + (aim - np.clip(y[self.mask], 0, self.levels).mean())

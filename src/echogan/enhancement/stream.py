@@ -72,7 +72,7 @@ class Tally:
 
 def enhanced(frames, mask, enhance, wanted=FULL, levels=255, name="the recording"):
     """Yield (frame, enhanced frame) of grey uint8 or uint16 frames (H, W), whose largest level is `levels`."""
-    steady = Steady(mask[_box(mask)], levels) if wanted.temporal else None
+    steady = Steady(mask[_box(mask)], levels, wanted.strength) if wanted.temporal else None
     for block in _blocks(frames, mask.size, name):
         if wanted.strength == 0:
             yield from zip(block, block)

@@ -7,7 +7,7 @@ from echogan.metrics.estimate import Estimate, influence_error
 from echogan.metrics.features import matched
 
 
-def frechet(fakes, reals, groups=None):
+def frechet(fakes, reals, groups=None, fake_groups=None):
     """The Frechet distance of two sets of features (n, d) and (m, d), as an `Estimate`.
 
         d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
@@ -15,7 +15,7 @@ def frechet(fakes, reals, groups=None):
     (Heusel 2017, eq. 6), in float64 and with unbiased covariances. No matrix square root is formed: with A, B the centred
     features over sqrt(n - 1), the last trace is the sum of the singular values of A B'. It is biased upward by about
     1 / n (Chong 2020): compare equal n only, beside the floor. `groups` (m,) names the patient of each real image, whose
-    frames count as one observation of the error.
+    frames count as one observation of the error; `fake_groups` (n,) of each other one, where they are of patients too.
     """
     x, y = matched("FID", fakes, reals)
     dm = x.mean(0) - y.mean(0)
@@ -25,7 +25,7 @@ def frechet(fakes, reals, groups=None):
     # derivative of the distance by the weight of each image: its part of every term above
     to_x = a.square().sum(1) - of_x + 2 * (x - x.mean(0)) @ dm / len(x)
     to_y = b.square().sum(1) - of_y - 2 * (y - y.mean(0)) @ dm / len(y)
-    return Estimate(float(value), float(np.hypot(influence_error(to_x), influence_error(to_y, groups))))
+    return Estimate(float(value), float(np.hypot(influence_error(to_x, fake_groups), influence_error(to_y, groups))))
 
 
 def frechet_infinity(fakes, reals, points=5, seed=0):

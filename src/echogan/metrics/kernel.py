@@ -8,17 +8,17 @@ from echogan.metrics.features import matched
 BLOCK = 2048  # rows of a kernel matrix held at once
 
 
-def kernel_distance(fakes, reals, groups=None, draws=100):
+def kernel_distance(fakes, reals, groups=None, fake_groups=None, draws=100):
     """Unbiased squared maximum mean discrepancy of features (n, d) and (m, d), as an `Estimate`.
 
         MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{ij} k(x_i, y_j),   k(a, b) = (a.b / d + 1)^3
 
     (Binkowski 2018, eq. 4.) All pairs are used, so the value has no subset noise; its error is the deviation over 100 random
     halves of both sets. The value is unbiased at every n and may fall below 0. `groups` (m,) names the patient of each
-    real image; a patient is drawn as a whole.
+    real image, `fake_groups` (n,) of each other one, where they are of patients too; a patient is drawn as a whole.
     """
     x, y = matched("KID", fakes, reals, least=2)
-    chosen = [halves(len(s), draws, i, g).to(s.device) for i, (s, g) in enumerate(((x, None), (y, groups)))]
+    chosen = [halves(len(s), draws, i, g).to(s.device) for i, (s, g) in enumerate(((x, fake_groups), (y, groups)))]
     value, *drawn = _estimates(x, y, *(torch.cat([torch.ones_like(c[:1]), c]) for c in chosen)).tolist()
     enough = min(len(x), len(y)) >= 8
     return Estimate(value, float(torch.tensor(drawn).std()) if enough else float("nan"))
