@@ -22,6 +22,7 @@ from torch.utils.flop_counter import flop_registry
 from echogan import models
 from echogan.contract import Batch
 from echogan.engine.feed import Feed, Unpaired
+from echogan.errors import in_one_sentence
 
 SHOWN = {  # the config of each that the README would send a reader to
     "stylegan2_ada": "gamma1",
@@ -112,4 +113,4 @@ def estimated():
 
 
 if __name__ == "__main__":
-    estimated()
+    in_one_sentence(estimated)

@@ -21,6 +21,7 @@ from echogan import models
 from echogan.engine.feed import Feed
 from echogan.engine.launch import hardware, pick_device, pick_precision
 from echogan.engine.loop import Engine, Numerics
+from echogan.errors import in_one_sentence
 
 
 def build(arch, config, device, precision):
@@ -122,4 +123,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

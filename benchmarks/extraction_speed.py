@@ -26,6 +26,7 @@ import numpy as np
 
 from echogan.data.echonet import FILE_LIST, TRACINGS
 from echogan.data.frames import load_frames
+from echogan.errors import in_one_sentence
 from echogan.preprocessing.extract import extract
 from echogan.sector import ECHONET, study_mask
 
@@ -167,4 +168,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -31,6 +31,7 @@ from echogan.enhancement.lesions import RECORDING, SURVIVES, TONES, planted, som
 from echogan.enhancement.run import load_enhancer
 from echogan.enhancement.supervised import load_supervised, train_supervised
 from echogan.enhancement.trust import HONEST
+from echogan.errors import in_one_sentence
 from echogan.files import write_text
 from echogan.models import cyclegan
 from echogan.report.quiz import share
@@ -133,4 +134,4 @@ def _told(hits, n):
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

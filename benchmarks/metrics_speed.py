@@ -24,6 +24,7 @@ from echogan.data.phantom.phantom import make_phantom
 from echogan.encoders import weights
 from echogan.encoders.lpips import lpips
 from echogan.engine.feed import resized
+from echogan.errors import in_one_sentence
 from echogan.metrics.frechet import frechet
 from echogan.metrics.kernel import kernel_distance
 from echogan.metrics.manifold import manifold
@@ -116,4 +117,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

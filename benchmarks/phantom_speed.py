@@ -18,6 +18,7 @@ import cv2
 from echogan.data.phantom.phantom import make_phantom
 from echogan.data.phantom.study import write_echonet
 from echogan.data.video import write_avi
+from echogan.errors import in_one_sentence
 
 WANTED = 150.0  # frames per second of one core
 
@@ -60,4 +61,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -24,6 +24,7 @@ from echogan.enhancement.judge import method_of
 from echogan.enhancement.lesions import TONES, planted, somewhere
 from echogan.enhancement.run import load_enhancer
 from echogan.enhancement.trust import limit_on, suspicion
+from echogan.errors import in_one_sentence
 from echogan.files import write_text
 from echogan.preprocessing.domains import prepare_domains
 from echogan.report.quiz import share
@@ -92,4 +93,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

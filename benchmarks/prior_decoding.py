@@ -13,6 +13,7 @@ import time
 import torch
 
 from echogan.engine.launch import hardware, pick_device
+from echogan.errors import in_one_sentence
 from echogan.layers.gpt import GPT, drawn
 from echogan.models import vqgan
 
@@ -40,7 +41,7 @@ def measure(prior, n, device, repeats):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="grid16")
+    parser.add_argument("--config", default="grid16", choices=vqgan.CONFIGS)
     parser.add_argument("--images", type=int, nargs="+", default=[16, 128])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="auto")
@@ -55,4 +56,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -46,6 +46,7 @@ from echogan.engine.evaluate import READINGS
 from echogan.engine.fit import fit
 from echogan.engine.launch import hardware, pick_device
 from echogan.engine.recorder import LOSSES, METRICS, Table
+from echogan.errors import in_one_sentence
 from echogan.layers.dcgan import Critic, Generator
 from echogan.models import config_of
 from echogan.preprocessing.prepare import prepare
@@ -269,4 +270,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

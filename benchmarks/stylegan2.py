@@ -29,6 +29,7 @@ import torch
 from echogan.contract import Batch
 from echogan.engine.launch import ENVIRONMENT
 from echogan.engine.loop import Engine, Numerics
+from echogan.errors import in_one_sentence
 from echogan.layers.convolution import input_gradients_only
 from echogan.losses import logistic_generator, path_lengths, slope, zero_centred_penalty
 from echogan.models.stylegan2_ada import CONFIGS, StyleGAN2ADA
@@ -294,4 +295,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -13,10 +13,11 @@ from pathlib import Path
 from echogan import encoders
 from echogan.config import RunFolder
 from echogan.data.frames import load_frames
-from echogan.engine.checkpoint import kept_moments, load_weights
+from echogan.engine.checkpoint import kept_moments
 from echogan.engine.feed import resized
 from echogan.engine.launch import hardware, pick_device
-from echogan.engine.sampling import generated
+from echogan.engine.sampling import generated, load_generator
+from echogan.errors import in_one_sentence
 from echogan.metrics.frechet import frechet
 
 
@@ -26,7 +27,7 @@ def distances(run, frames, encoder, n, since):
     for kimg, path in sorted(kept_moments(RunFolder.find(run).checkpoints).items()):
         if kimg < since:
             continue
-        model, _ = load_weights(path, encoder.device)
+        model, _ = load_generator(path, encoder.device)
         if features is None:
             features = encoder(resized(frames.split("VAL").images, model.config.resolution, encoder.device))
         found[kimg] = frechet(encoder(generated(model, n)), features).value
@@ -57,4 +58,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -25,6 +25,7 @@ from echogan.enhancement.run import load_enhancer
 from echogan.enhancement.steady import flicker
 from echogan.enhancement.stream import Wanted, enhance_array
 from echogan.enhancement.trust import prevalence_shift
+from echogan.errors import in_one_sentence
 from echogan.files import write_text
 from echogan.sector import ECHONET
 
@@ -90,4 +91,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -18,7 +18,7 @@ from echogan.data.frames import load_frames
 from echogan.engine.feed import resized
 from echogan.engine.judge import judge, networks
 from echogan.engine.sampling import Wanted
-from echogan.errors import BadInput
+from echogan.errors import BadInput, in_one_sentence
 from echogan.metrics import jpeg2000
 
 SHOWN = ("SSIM", "PSNR", "LPIPS", "FID")
@@ -51,10 +51,7 @@ def main():
     runs = args.runs or sorted(str(path.parent) for path in (folder("experiments") / "vqgan").glob("*/config.json"))
     if not runs or not args.data:
         sys.exit("no run of vqgan, or no --data: train one with `echogan train vqgan grid16 --data FRAMES`")
-    try:
-        frames = load_frames(args.data)
-    except BadInput as error:
-        sys.exit(str(error))
+    frames = load_frames(args.data)
     failed = []
     for run in runs:
         try:
@@ -71,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

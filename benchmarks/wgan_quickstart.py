@@ -17,6 +17,7 @@ from echogan.config import Settings, changed
 from echogan.engine.feed import resized
 from echogan.engine.fit import fit
 from echogan.engine.recorder import METRICS, Table
+from echogan.errors import in_one_sentence
 from echogan.metrics.sliced import sliced_wasserstein
 from echogan.models import config_of
 from echogan.preprocessing.prepare import prepare
@@ -70,4 +71,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

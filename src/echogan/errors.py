@@ -10,6 +10,14 @@ class BadInput(Exception):
         return [f"echogan: {self}"]  # what IPython shows in a notebook instead of the stack
 
 
+def in_one_sentence(program):
+    """Run a program whose last word, where it cannot go on through no fault of ours, is one sentence; it exits with 1 then."""
+    try:
+        program()
+    except BadInput as error:
+        raise SystemExit(str(error)) from error
+
+
 def first_line(error):
     """What an exception says in its first line, or its name where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

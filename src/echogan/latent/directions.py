@@ -39,7 +39,8 @@ def directions(space, k=5, part="all"):
     order = values.argsort(descending=True)[:k]
     vectors = _pointed(vectors[:, order].T).float()
     spread = space.sample(2000).var(0).mean().sqrt()
-    return Directions(vectors, values[order].cpu().numpy(), spread, slice(max(2 * first - 1, 0), 2 * last))
+    layers = slice(max(2 * first - 1, 0), 2 * last)  # the last grey layer's w is also that of the next block's way up
+    return Directions(vectors, values[order].cpu().numpy(), spread, layers)
 
 
 def _pointed(vectors):
