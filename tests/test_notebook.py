@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from echogan import notebook
+from echogan.config import Settings
 from echogan.engine.fit import Progress
 from echogan.errors import BadInput
 from echogan.models import wgan
@@ -119,15 +120,16 @@ def test_each_step_has_its_own_bar(displayed):
 
 
 def test_a_run_is_named_by_what_it_may_not_change(frames):
-    config = wgan.CONFIGS["demo"]
-    name = notebook.run_name("demo", config, frames, 0)
-    assert name == notebook.run_name("demo", replace(config), frames, 0)
+    config, settings = wgan.CONFIGS["demo"], Settings()
+    name = notebook.run_name("demo", config, frames, settings)
+    assert name == notebook.run_name("demo", replace(config), frames, Settings(kimg=7, device="cpu"))
     others = {
-        notebook.run_name("demo", config, frames, 1),
-        notebook.run_name("demo", replace(config, lr=5e-4), frames, 0),
-        notebook.run_name("demo", config, frames.where(np.arange(len(frames)) != 3), 0),
+        *(notebook.run_name("demo", config, frames, s) for s in (Settings(seed=1), Settings(accumulate=2))),
+        notebook.run_name("demo", config, frames, Settings(precision="fp32")),
+        notebook.run_name("demo", replace(config, lr=5e-4), frames, settings),
+        notebook.run_name("demo", config, frames.where(np.arange(len(frames)) != 3), settings),
     }
-    assert len(others) == 3 and name not in others
+    assert len(others) == 5 and name not in others
 
 
 def test_an_upload_that_was_cancelled_is_one_sentence():

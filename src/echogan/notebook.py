@@ -245,6 +245,7 @@ def uploaded(files):
     return names[0]
 
 
-def run_name(name, config, frames, seed):
-    """A name that changes with whatever one run may not change (config, data, seed): equal settings continue a run."""
-    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()) >> 16:04x}"
+def run_name(name, config, frames, settings):
+    """A name that changes with whatever one run may not change (config, data, how it computes): equal ones continue a run."""
+    how = settings.precision, settings.accumulate
+    return f"{name}_seed{settings.seed}_{seed_of(asdict(config), frames.fingerprint(), how) >> 16:04x}"
