@@ -31,6 +31,7 @@ OUTLINE = [
     "Samples through training",
     "Images for a chosen training moment",
     "Metrics against held-out patients",
+    "Take it home",
     "What a good curve looks like",
     "What to try next",
 ]
@@ -122,7 +123,7 @@ def test_the_form_offers_exactly_the_configs_there_are_and_the_text_explains_the
 @every_training_notebook
 def test_a_notebook_stays_thin(path):
     cells = code_cells(path)
-    assert len(cells) <= 14
+    assert len(cells) <= 15
     for cell in cells:
         assert not re.search(r"^\s*[!%]", cell.source, re.MULTILINE), f"a magic in {cell.source[:60]}"
         for node in ast.walk(ast.parse(cell.source)):
@@ -206,6 +207,7 @@ def test_runs_from_top_to_bottom_and_run_again_goes_on_instead_of_beginning_anew
     pictures = [page for page in shown if getattr(page, "format", "") == "png"]
     assert len(pictures) >= 5, "real samples, curves, progression, a chosen moment, beside real images"
     assert any("1 of 1 kimg" in repr(page) for page in shown), "live progress"
+    assert space["archive"].is_file() and space["archive"].stem == space["run"].path.name
     table = space["table"]
     assert len(table) >= 2 and table["value"].notna().all() and table["real images"].notna().any(), "with the floor"
     said = capsys.readouterr().out
