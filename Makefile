@@ -1,6 +1,6 @@
 # Each target makes everything it needs on a fresh machine: uv, .venv, the package. Python >= 3.10 and make are enough.
 #   make demo       the whole study in small, under five minutes on two cores
-#   make notebook   JupyterLab on training/
+#   make notebook   JupyterLab, opened at training/
 #   make study      everything of the evidence, going on where it stopped: make study DATA=/path/to/EchoNet-Dynamic TIER=gpu
 #   make test       what must always hold (fast tier); make test-slow, make benchmark
 # TORCH=auto lets uv pick the torch build for this machine's driver, or the small CPU one: make demo TORCH=auto
@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 
 notebook: $(VENV)/installed
 	$(BIN)/python -m ipykernel install --sys-prefix --name echogan --display-name EchoGAN
-	$(BIN)/jupyter lab training
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/training
 
 study: $(VENV)/installed
 	$(BIN)/echogan study --tier $(TIER) $(if $(DATA),--data "$(DATA)") $(if $(CAMUS),--camus "$(CAMUS)") $(if $(ONLY),--only $(ONLY))

@@ -2,8 +2,12 @@
 
 import base64
 import re
+import sys
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -11,7 +15,10 @@ import pytest
 from PIL import Image
 
 from echogan import notebook
-from echogan.engine.fit import Progress
+from echogan.config import Settings
+from echogan.engine.checkpoint import load_weights
+from echogan.engine.fit import Progress, fit
+from echogan.engine.sampling import find_weights
 from echogan.errors import BadInput
 from echogan.models import wgan
 from tests.conftest import blobs
@@ -119,15 +126,42 @@ def test_each_step_has_its_own_bar(displayed):
 
 
 def test_a_run_is_named_by_what_it_may_not_change(frames):
-    config = wgan.CONFIGS["demo"]
-    name = notebook.run_name("demo", config, frames, 0)
-    assert name == notebook.run_name("demo", replace(config), frames, 0)
+    config, settings = wgan.CONFIGS["demo"], Settings()
+    name = notebook.run_name("demo", config, frames, settings)
+    assert name == notebook.run_name("demo", replace(config), frames, Settings(kimg=7, device="cpu"))
     others = {
-        notebook.run_name("demo", config, frames, 1),
-        notebook.run_name("demo", replace(config, lr=5e-4), frames, 0),
-        notebook.run_name("demo", config, frames.where(np.arange(len(frames)) != 3), 0),
+        *(notebook.run_name("demo", config, frames, s) for s in (Settings(seed=1), Settings(accumulate=2))),
+        notebook.run_name("demo", config, frames, Settings(precision="fp32")),
+        notebook.run_name("demo", replace(config, lr=5e-4), frames, settings),
+        notebook.run_name("demo", config, frames.where(np.arange(len(frames)) != 3), settings),
     }
-    assert len(others) == 3 and name not in others
+    assert len(others) == 5 and name not in others
+
+
+def test_what_is_taken_home_is_a_run_to_generate_with(frames, tmp_path):
+    config = replace(wgan.CONFIGS["demo"].tiny(), width=4, critic_width=4)
+    run = fit("wgan", "one", frames, Settings(kimg=0.064, device="cpu"), config, tmp_path)
+    (run.path / "checkpoints" / ".best.partial").touch()
+    archive = notebook.packed(run)
+    assert archive == tmp_path / "wgan" / "one.zip" == notebook.packed(run), "written anew"
+    assert {path.name for path in archive.parent.iterdir()} == {"one", "one.zip"}
+    with ZipFile(archive) as opened:
+        names = opened.namelist()
+        opened.extractall(tmp_path / "home" / "wgan")
+    kept = {path.relative_to(run.path.parent).as_posix() for path in [run.config, run.losses, run.metrics]}
+    assert kept | {"one/checkpoints/best.safetensors"} <= set(names) and any(n.endswith(".png") for n in names)
+    assert not [name for name in names if name.endswith((".pt", "last.safetensors", ".partial", ".lock"))]
+    model, header = load_weights(find_weights(tmp_path / "home" / "wgan" / "one"))
+    assert header["name"] == "one" and model.sample(1).shape == (1, 1, 32, 32)
+
+
+def test_colab_alone_offers_a_file_for_download(monkeypatch):
+    notebook.to_browser("run.zip")
+    offered = []
+    files = SimpleNamespace(download=offered.append)
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
+    notebook.to_browser(Path("run.zip"))
+    assert offered == ["run.zip"]
 
 
 def test_an_upload_that_was_cancelled_is_one_sentence():

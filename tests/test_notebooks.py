@@ -31,6 +31,7 @@ OUTLINE = [
     "Samples through training",
     "Images for a chosen training moment",
     "Metrics against held-out patients",
+    "Take it home",
     "What a good curve looks like",
     "What to try next",
 ]
@@ -122,7 +123,7 @@ def test_the_form_offers_exactly_the_configs_there_are_and_the_text_explains_the
 @every_training_notebook
 def test_a_notebook_stays_thin(path):
     cells = code_cells(path)
-    assert len(cells) <= 14
+    assert len(cells) <= 15
     for cell in cells:
         assert not re.search(r"^\s*[!%]", cell.source, re.MULTILINE), f"a magic in {cell.source[:60]}"
         for node in ast.walk(ast.parse(cell.source)):
@@ -206,15 +207,39 @@ def test_runs_from_top_to_bottom_and_run_again_goes_on_instead_of_beginning_anew
     pictures = [page for page in shown if getattr(page, "format", "") == "png"]
     assert len(pictures) >= 5, "real samples, curves, progression, a chosen moment, beside real images"
     assert any("1 of 1 kimg" in repr(page) for page in shown), "live progress"
+    assert space["archive"].is_file() and space["archive"].stem == space["run"].path.name
     table = space["table"]
     assert len(table) >= 2 and table["value"].notna().all() and table["real images"].notna().any(), "with the floor"
-    assert "held-out patients (test blobs)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "held-out patients (test blobs)" in said
+    assert f"{architecture(path)}/{space['run'].path.name} is trained to 1" in said
     assert (space["run"].path / "metrics_csv" / "metrics.csv").is_file()
 
     rows = space["run"].losses.read_text()
     again = run_in_this_process(path, tiny.replace("1.0,", "1.2,"), until="Curves")
     assert again["run"] == space["run"]
     assert again["run"].losses.read_text().startswith(rows) and len(again["run"].losses.read_text()) > len(rows)
+
+
+@every_training_notebook
+def test_how_it_computes_is_a_parameter_that_every_training_gets_and_frames_are_no_smaller_than_the_config(path):
+    code = "\n".join(cell.source for cell in code_cells(path))
+    assert 'precision = "auto"' in parameters(path).source and "accumulate = 1" in parameters(path).source
+    assert code.count("Settings(") == 1
+    assert "Settings(kimg=kimg, seed=seed, device=device, precision=precision, accumulate=accumulate)" in code
+    assert re.search(r"^frames = \w+\(data, patients, size=max\(128, chosen\.resolution\), ", code, re.MULTILINE)
+    (remedy,) = re.findall(r"^\| out of memory .*", read(path).cells[-2].source, re.MULTILINE)
+    assert "`accumulate = 2`" in remedy
+
+
+@every_training_notebook
+def test_commands_name_the_run_that_was_trained_and_stand_where_there_is_a_command_line(path):
+    here, there = (
+        read(path).cells[-1].source.split("\n\nWhere the repository is installed (NAME is what the training cell")
+    )
+    assert "`echogan " not in here and f"printed after `{architecture(path)}/`):" in there
+    trained = re.findall(r"\w+/(\w+)", " ".join(re.findall(r"`echogan (?!train)[^`]*`", there)))
+    assert trained and set(trained) == {"NAME"}
 
 
 @every_training_notebook
@@ -236,3 +261,30 @@ def test_what_may_stop_a_run_or_change_its_loss_comes_before_it(path):
 def test_no_cell_ends_in_the_page_that_torch_prints_of_a_model(path):
     ends = [cell.source.splitlines()[-1] for cell in code_cells(path)]
     assert "model" not in ends and not any(end.startswith("os.environ.setdefault") for end in ends)
+
+
+# ------------------------------------------------------------------------------------------------ configs that ask for more
+
+BY_NAME = {path.stem: path for path in TRAINING}
+
+
+@pytest.mark.parametrize("path", [BY_NAME["Pix2Pix"]], ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", ["masks", "both"])
+def test_a_config_that_paints_into_masks_runs_on_the_default_data(path, config, monkeypatch):
+    monkeypatch.setattr(display_module, "display", lambda page, display_id=None: None)
+    lines = (
+        f'config, patients, kimg, device = "{config}", 10, 0.1, "cpu"\nchange = "{narrow(path)}"\ncheck_enough = len'
+    )
+    space = run_in_this_process(path, lines, until="Curves")
+    assert space["model"].config.labels == max(space["frames"].labels.values()) + 1 > 4
+
+
+@pytest.mark.parametrize("path", [BY_NAME["CycleGAN_Enhancer"]], ids=lambda path: path.stem)
+def test_the_enhancer_that_asks_a_segmenter_trains_one_or_takes_the_one_named(path, tiny, monkeypatch):
+    monkeypatch.setattr(display_module, "display", lambda page, display_id=None: None)
+    lines = tiny.replace("1.0,", "0.1,") + 'config, KIMG = "segment", 0.1'
+    space = run_in_this_process(path, lines, until="Curves")
+    assert space["segmenter"].parent.name == "segmenter" and "segmentation" in space["record"].losses
+    named = f'{lines}\nsegmenter, train_segmenter = "segmenter/{space["segmenter"].name}", None'
+    again = run_in_this_process(path, named, until="Curves")
+    assert again["run"] == space["run"]

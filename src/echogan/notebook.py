@@ -7,10 +7,12 @@ and, as lines of text, in a Python without a notebook.
 import base64
 import math
 import re
+import sys
 import time
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from IPython.display import DisplayHandle, Image, display
 from PIL import Image as Picture
@@ -18,6 +20,7 @@ from PIL import Image as Picture
 from echogan.config import seed_of
 from echogan.data.images import grid, png_bytes
 from echogan.errors import BadInput
+from echogan.files import atomic
 from echogan.report import style
 from echogan.report.metrics import METRICS
 
@@ -245,6 +248,28 @@ def uploaded(files):
     return names[0]
 
 
-def run_name(name, config, frames, seed):
-    """A name that changes with whatever one run may not change (config, data, seed): equal settings continue a run."""
-    return f"{name}_seed{seed}_{seed_of(asdict(config), frames.fingerprint()) >> 16:04x}"
+def run_name(name, config, frames, settings):
+    """A name that changes with whatever one run may not change (config, data, how it computes): equal ones continue a run."""
+    how = settings.precision, settings.accumulate
+    return f"{name}_seed{settings.seed}_{seed_of(asdict(config), frames.fingerprint(), how) >> 16:04x}"
+
+
+TAKEN = ("config.json", "metrics_csv/*.csv", "generated_samples/*.png", "checkpoints/best.safetensors")
+
+
+def packed(run):
+    """<run>.zip beside the folder of a `RunFolder`: its settings, tables, sample grids and best weights, to take home.
+
+    The archive holds the folder of the run, from which every command reads as from this one; what only going on needs stays.
+    """
+    archive = run.path.with_name(f"{run.path.name}.zip")
+    with atomic(archive) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as opened:
+        for file in (file for taken in TAKEN for file in sorted(run.path.glob(taken))):
+            opened.write(file, file.relative_to(run.path.parent))
+    return archive
+
+
+def to_browser(path):
+    """In Colab, offer a file for download; elsewhere it lies on the reader's own disk."""
+    if colab := sys.modules.get("google.colab"):
+        colab.files.download(str(path))

@@ -33,6 +33,25 @@ def test_what_is_missing_is_said_to_be_missing(make, tmp_path):
         make(tmp_path / "frames.zip")
 
 
+def test_a_path_counts_from_the_current_folder_then_from_the_projects_and_may_begin_at_ones_home(tmp_path, monkeypatch):
+    project, training, own = (tmp_path / name for name in ("project", "project/training", "own"))
+    for place in (project, training, own):
+        (place / "FRAMES").mkdir(parents=True)
+    monkeypatch.setattr(prepared, "home", lambda: project)
+    monkeypatch.setenv("HOME", str(own))
+    monkeypatch.setenv("USERPROFILE", str(own))  # Windows
+    monkeypatch.chdir(training)
+    assert prepared.found("~/FRAMES", "") == own / "FRAMES"
+    assert prepared.found("FRAMES", "") == training / "FRAMES"
+    (training / "FRAMES").rmdir()
+    assert prepared.found("FRAMES", "") == project / "FRAMES"
+    (project / "FRAMES").rmdir()
+    with pytest.raises(BadInput) as error:
+        prepared.found("FRAMES", "frames")
+    places = f"{training / 'FRAMES'} or {project / 'FRAMES'}"
+    assert str(error.value) == f'{places} does not exist; use "phantom", frames'
+
+
 @each
 def test_a_drive_that_is_not_mounted_is_named(make, tmp_path, monkeypatch):
     monkeypatch.setattr("echogan.config.DRIVE", tmp_path / "drive")

@@ -1,22 +1,29 @@
 """What the `prepare` functions share: the path that a user names, and the folder in which its frames are kept."""
 
 import hashlib
+import os
 from pathlib import Path
 
-from echogan.config import DRIVE, folder, on_drive, shown
+from echogan.config import DRIVE, folder, home, on_drive, shown
 from echogan.data.frames import load_frames
 from echogan.errors import BadInput
 
 
 def found(data, wanted):
-    """The path that `data` names; a `BadInput` where it names none (else it would be the current folder) or nothing is there."""
+    """The path that `data` names; a `BadInput` where it names none (else it would be the current folder) or nothing is there.
+
+    A relative path counts from the current folder, then from the project's: a notebook runs in training/, and whoever made
+    frames on the command line did so one folder above.
+    """
     if not str(data).strip():
         raise BadInput('data is empty; write "phantom" or a path')
-    path = Path(data)
+    path = Path(os.path.expanduser(data))
     refuse_unmounted(path)
-    if not path.exists():
-        raise BadInput(f'{data} does not exist; use "phantom", {wanted}')
-    return path
+    places = dict.fromkeys([path.absolute(), home() / path])  # one where they are the same
+    for place in places:
+        if place.exists():
+            return place
+    raise BadInput(f'{" or ".join(map(str, places))} does not exist; use "phantom", {wanted}')
 
 
 def refuse_unmounted(path):
