@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from echogan.config import RunFolder, changed, differences
+from echogan.config import RunFolder, changed, differences, folder, home, listed
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic, atomic_folder, read_json, write_json, write_text
 
@@ -106,3 +106,14 @@ def test_differences_and_suggestions():
     assert differences({"a": 1, "b": 2}, {"a": 1, "b": 3}) == ["b: 2 -> 3"]
     assert nearest("dmeo", ["demo", "gp"]) == "; did you mean 'demo'?"
     assert nearest("zzz", ["demo", "gp"]) == "; choose from demo, gp"
+
+
+def test_results_follow_experiments_that_were_moved(tmp_path, monkeypatch):
+    monkeypatch.delenv("ECHOGAN_RESULTS")
+    assert folder("results") == tmp_path / "experiments" / "results"  # as tests/conftest.py moves them
+    monkeypatch.delenv("ECHOGAN_EXPERIMENTS")
+    assert folder("results") == home() / "results"
+
+
+def test_the_config_of_a_run_is_known_by_its_name():
+    assert [listed(name) for name in ("r1", "r1_seed2", "VQ1_seed0_5367", "mine_0")] == ["r1", "r1", "VQ1", "mine_0"]

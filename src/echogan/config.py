@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import typing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,8 +20,19 @@ def home():
 
 
 def folder(name):
-    """`data`, `experiments` or `results`: $ECHOGAN_<NAME> where set, else a folder of `home()`."""
-    return Path(os.environ.get(f"ECHOGAN_{name.upper()}") or home() / name)
+    """`data`, `experiments` or `results`: $ECHOGAN_<NAME> where set, else a folder of `home()`.
+
+    Where $ECHOGAN_EXPERIMENTS alone is set, results lie within it: those of `home()` are of other runs.
+    """
+    if named := os.environ.get(f"ECHOGAN_{name.upper()}"):
+        return Path(named)
+    moved = os.environ.get("ECHOGAN_EXPERIMENTS")
+    return Path(moved) / name if moved and name == "results" else home() / name
+
+
+def listed(name):
+    """The config in the name of a run, which a sweep calls <config>_seed<k> and a notebook <config>_seed<k>_<4 digits>."""
+    return re.sub(r"_seed\d+(_[0-9a-f]{4})?$", "", name)
 
 
 DRIVE = Path("/content/drive")  # where Colab mounts Google Drive

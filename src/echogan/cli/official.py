@@ -25,6 +25,7 @@ def train(
     gpus: int = 1,
     device: Device = "auto",
     code: Path | None = None,
+    name: str = "",
 ):
     """Train a config of the original study by the official code, into experiments/stylegan2_ada_official/.
 
@@ -41,15 +42,17 @@ def train(
         gpus: how many GPUs, a power of two.
         device: where to train.
         code: folder of the clone; default external/stylegan2-ada-pytorch.
+        name: of the run; default that of the config.
     """
     from echogan.data.frames import load_frames
     from echogan.official.train import ARCH, Wish
     from echogan.official.train import train as run
 
     wish = Wish(kimg, snap, seed, gpus, device, size, small)
-    with TrainingBar(f"{ARCH}/{config}", kimg) as tell:
-        folder = run(config, load_frames(data), wish, code, callback=tell)
-    print(f"{ARCH}/{config} trained to {kimg} kimg in {shown(folder.path)}")
+    name = name or config
+    with TrainingBar(f"{ARCH}/{name}", kimg) as tell:
+        folder = run(config, load_frames(data), wish, code, callback=tell, name=name)
+    print(f"{ARCH}/{name} trained to {kimg} kimg in {shown(folder.path)}")
 
 
 @official.command

@@ -76,15 +76,15 @@ def options(name, wish, flavour, device):
     return [*words, *cpu, f"--gpus={wish.gpus}", f"--seed={wish.seed}", f"--snap={wish.snap}", "--metrics=none"]
 
 
-def train(name, frames, wish=None, repository=None, experiments=None, callback=None):
-    """Train config `name` of the study by the official code until `wish.kimg`, or go on from its last snapshot.
+def train(config, frames, wish=None, repository=None, experiments=None, callback=None, name=""):
+    """Train a `config` of the study by the official code until `wish.kimg`, or go on from its last snapshot.
 
     `repository` is the folder of the clone (default external/stylegan2-ada-pytorch). Progress goes to
-    `callback(Progress)`. Returns the `RunFolder`, experiments/stylegan2_ada_official/<name>. The official code keeps no
-    optimiser state, so a continued run is not the unbroken one.
+    `callback(Progress)`. Returns the `RunFolder`, experiments/stylegan2_ada_official/<name or config>. The official code
+    keeps no optimiser state, so a continued run is not the unbroken one.
     """
-    wish, where = wish or Wish(), RunFolder.of(ARCH, name, experiments)
-    session = Session(name, frames, wish, find_repository(repository), where)
+    wish, where = wish or Wish(), RunFolder.of(ARCH, name or config, experiments)
+    session = Session(config, frames, wish, find_repository(repository), where)
     with alone(where):
         session.take_up()
         session.run(callback or (lambda progress: None))
@@ -94,11 +94,11 @@ def train(name, frames, wish=None, repository=None, experiments=None, callback=N
 class Session:
     """One call of the official script, and what is made of its output."""
 
-    def __init__(self, name, frames, wish, repository, where):
-        self.name, self.wish, self.repository, self.folder = name, wish, repository, where
+    def __init__(self, config, frames, wish, repository, where):
+        self.name, self.wish, self.repository, self.folder = where.path.name, wish, repository, where
         self.device = pick_device(wish.device)
-        self.words = options(name, wish, repository.flavour, self.device)
-        self.config = planned(name, wish)
+        self.words = options(config, wish, repository.flavour, self.device)
+        self.config = planned(config, wish)
         self.frames = frames
         self.state: dict = {"kimg": 0.0, "seconds": 0.0, "snapshot": None}  # where to go on from
         self.out: Path | None = None  # folder of the official session, once it has named it
@@ -221,7 +221,8 @@ def _refuse_changes(where, new):
     changes += differences(old.get("versions", {}), new["versions"], ("echogan",))
     if changes:
         raise BadInput(
-            f"{where.path} was made otherwise ({'; '.join(changes)}); go on with it as it was, or move it away first"
+            f"{where.path} was made otherwise ({'; '.join(changes)}); go on with it as it was, or under another name, "
+            "or set ECHOGAN_EXPERIMENTS to a folder of your own"
         )
 
 

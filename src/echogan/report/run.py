@@ -1,12 +1,12 @@
 """`Run` and `Curve`: what the report knows of one run, and one metric of it over training."""
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from echogan.config import listed
 from echogan.engine import watch
 from echogan.report.metrics import METRICS, Metric, best, scored
 
@@ -120,7 +120,7 @@ class Run:
     resolution = property(lambda self: int(self.config.get("config", {}).get("resolution", 0)))
     published = property(lambda self: bool(self.config.get("config", {}).get("published", False)))
     family = property(lambda self: ARCHITECTURES.get(self.arch, self.arch))
-    listed = property(lambda self: re.sub(r"_seed\d+$", "", self.name))  # its config's name in the table
+    listed = property(lambda self: listed(self.name))  # its config's name in the table
 
     @property
     def label(self):

@@ -1,7 +1,6 @@
 """Runs of one config under several seeds, named <config>_seed<k>: one stands for all, and a figure shows their scatter."""
 
 import json
-import re
 
 import numpy as np
 
@@ -76,4 +75,4 @@ def _recipe(run):
         return run.arch, run.name, run.study
     settings = run.config.get("settings", {})
     told = [run.config["config"], run.data.get("fingerprint"), *(settings.get(key) for key in MANNER)]
-    return run.arch, re.sub(r"_seed\d+$", "", run.name), json.dumps(told, sort_keys=True)
+    return run.arch, run.listed, json.dumps(told, sort_keys=True)
