@@ -101,7 +101,7 @@ def test_shell_blocks_can_be_typed(path, capsys):
         elif words[0] == "python":
             assert (ROOT / words[1]).is_file(), words
         else:
-            assert words[0] in ("uv", "git", "export"), f"is {words[0]} something a reader has?"
+            assert words[0] in ("uv", "git", "export", "source"), f"is {words[0]} something a reader has?"
 
 
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS, *SOURCES], ids=lambda path: path.relative_to(ROOT).as_posix())
