@@ -169,7 +169,7 @@ sweep([tiny(n, {str(stored)!r}, 2.0, None) for n in ("gp", "lp")], here, ["cpu"]
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
     for name in ("gp", "lp"):
         job = tiny(name, stored, 2.0, tmp_path / "experiments")
-        assert module.finished(job) and module._held(job.run) is False
+        assert module.finished(job) and not module.held(job.run)
 
 
 def test_a_real_subprocess_says_why_it_failed(tmp_path):

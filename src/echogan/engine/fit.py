@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from echogan import encoders, models
 from echogan.config import RunFolder, Settings, on_drive
@@ -21,6 +20,7 @@ from echogan.engine.feed import feed_of
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
 from echogan.engine.launch import forget_peak, hardware, make_deterministic, peak_memory, pick_device, pick_precision
+from echogan.engine.lock import alone
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, Table
@@ -66,22 +66,6 @@ def _trained(run, callback):
     with alone(run.folder):
         run.take_up()
         run.train(callback)
-
-
-@contextmanager
-def alone(folder):
-    """Hold the lock of a run: two programs must not write one folder. The system frees it however a program ends."""
-    if rank():
-        yield
-        return
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder.path / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(
-            f"{folder.path} is being trained by another program; wait for it, or train under another name"
-        ) from error
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from echogan.data.clip import SPLITS
 from echogan.encoders import lpips as perceptual
 from echogan.engine.evaluate import spread
 from echogan.engine.feed import resized
+from echogan.engine.lock import kept_in
 from echogan.engine.recorder import METRICS, Table
 from echogan.engine.sampling import BEST
 from echogan.engine.source import enhanced_of, fakes_of, frames_of
@@ -115,9 +116,10 @@ def check_enough(frames, split="TEST"):
 
 
 def keep(source, row):
-    """Append a row of `judge` to the metrics.csv of the run it is of; returns the file."""
+    """Append a row of `judge` to the metrics.csv of the run it is of, which nobody may be training; returns the file."""
     run = RunFolder.find(source)
-    Table(run.metrics, METRICS).add({k: v for k, v in row.items() if k not in ("arch", "config")})
+    with kept_in(run):
+        Table(run.metrics, METRICS).add({k: v for k, v in row.items() if k not in ("arch", "config")})
     return run.metrics
 
 
