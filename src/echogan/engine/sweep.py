@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from echogan.config import RunFolder
+from echogan.engine import checkpoint
 from echogan.engine.lock import held
 from echogan.engine.recorder import read_rows
 from echogan.errors import BadInput
@@ -98,8 +99,11 @@ def _judge(job, code, retries):
 
 
 def finished(job):
-    """Whether a job's run has reached its kimg and can go on from there."""
-    return job.run.last.is_file() and job.reached >= job.kimg * (1 - 1e-6)
+    """Whether a job's run has reached its kimg and can go on from there.
+
+    Its last row does not tell: a run may have been killed, or have diverged, between that row and the weights of its moment.
+    """
+    return checkpoint.reached(job.run.last) >= job.kimg * (1 - 1e-6)
 
 
 def _last_line(path):
