@@ -64,6 +64,13 @@ def test_train_sample_report(study, capsys, tmp_path):
     assert len(drawn) >= 3 and all(np.ptp(cv2.imread(str(p), 0)) > 100 for p in drawn)
 
 
+def test_a_run_that_ended_early_says_how_far_it_came(study, capsys, monkeypatch):
+    monkeypatch.setattr("echogan.engine.watch.stalled", lambda kimg, readings, patience: len(kimg) > 0 and kimg[-1] > 0)
+    assert train(study) == 0
+    (kimg,) = re.findall(r"wgan/demo trained to (\S+) kimg", capsys.readouterr().out)
+    assert 0 < float(kimg) < 0.1
+
+
 def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkeypatch):
     started = []
 

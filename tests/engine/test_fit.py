@@ -143,6 +143,26 @@ def test_a_finished_run_is_left_as_it_is(frames, tmp_path, again, whole):
     assert left_behind(train(frames, tmp_path)) == left_behind(whole)
 
 
+def test_fewer_kimg_than_a_run_has_reached_are_refused(frames, tmp_path, again):
+    before = again.config.read_bytes()
+    with pytest.raises(BadInput, match=r"has been trained to 0\.64 kimg, which cannot be taken back to 0\.32; ask for"):
+        train(frames, tmp_path, replace(SETTINGS, kimg=0.32))
+    assert again.config.read_bytes() == before
+
+
+def test_the_record_changes_only_where_something_is_trained_and_then_keeps_what_was(
+    frames, tmp_path, again, monkeypatch
+):
+    before = again.config.read_bytes()
+    monkeypatch.setattr("echogan.engine.describe.__version__", "99.0")
+    monkeypatch.setattr("echogan.engine.describe.hardware", lambda device: "an A100")
+    train(frames, tmp_path)
+    assert again.config.read_bytes() == before
+    old, new = json.loads(before), train(frames, tmp_path, replace(SETTINGS, kimg=0.7)).read()
+    assert new["versions"] == {**old["versions"], "echogan": f"{old['versions']['echogan']}; then 99.0"}
+    assert new["hardware"] == f"{old['hardware']}; then an A100" and new["settings"]["kimg"] == 0.7
+
+
 @pytest.mark.parametrize(
     "settings, config, named",
     [

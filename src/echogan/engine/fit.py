@@ -136,11 +136,13 @@ class Run:
     def train(self, callback):
         """Tick until the last row; at every row read the losses, now and then look at images, save, and tell."""
         clock, batch, row = self.engine.clock, self.config.batch, round(self.settings.row_kimg * 1000)
-        target = math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
+        target = self._target()
+        stop = agreed(self.first and self._stalled())
+        if self.first and clock.images < target and not stop:  # where nothing is trained the record stays
+            write_json(self.folder.config, self.description)
         forget_peak(self.device)
         if clock.tick == 0 and self.first:
             self._look(moment=True)
-        stop = agreed(self.first and self._stalled())
         saved = started = time.monotonic()
         while clock.images < target and not stop:
             self.engine.tick(self.feed.batch(clock.images, batch, rank(), world()))
@@ -156,6 +158,11 @@ class Run:
                 saved = time.monotonic()
             callback(Progress(clock.kimg, target / 1000, losses, self.latest, self.sheet))
             started = time.monotonic()
+
+    def _target(self):
+        """Images to show in all: training ends with a row."""
+        row = round(self.settings.row_kimg * 1000)
+        return math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
 
     # -------------------------------------------------------------------------------------------- a row's upkeep
 
@@ -266,13 +273,22 @@ class Run:
             state = checkpoint.load(self.folder.last, self.device)
             self.seconds = state.pop("seconds")
             self.engine.restore(state)
+            self._refuse_less()
         wait()
         if self.first:
             self._open()
 
+    def _refuse_less(self):
+        """A `BadInput` for fewer kimg than the run has reached: its record would tell of less than its weights have seen."""
+        clock, wanted = self.engine.clock, self.settings.kimg
+        if clock.images >= self._target() + self.config.batch:  # the last batch may reach beyond
+            raise BadInput(
+                f"{self.folder.path} has been trained to {clock.kimg:g} kimg, which cannot be taken back to {wanted:g}; ask for "
+                "as much or more, or train under another name"
+            )
+
     def _open(self):
-        """config.json, the two tables cut back to the checkpoint, the last picture, and what will be read."""
-        write_json(self.folder.config, self.description)
+        """The two tables cut back to the checkpoint, the last picture, and what will be read."""
         until = self.engine.clock.kimg if self.engine.clock.tick else -1.0
         self.losses, self.metrics = Table(self.folder.losses, LOSSES, until), Table(self.folder.metrics, METRICS, until)
         self.latest = self.metrics.rows[-1] if self.metrics.rows else {}
