@@ -23,7 +23,7 @@ from echogan.engine.launch import forget_peak, hardware, make_deterministic, pea
 from echogan.engine.lock import alone
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
-from echogan.engine.recorder import LOSSES, METRICS, Table
+from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table
 from echogan.errors import BadInput
 from echogan.files import write_json
 
@@ -289,8 +289,9 @@ class Run:
 
     def _open(self):
         """The two tables cut back to the checkpoint, the last picture, and what will be read."""
-        until = self.engine.clock.kimg if self.engine.clock.tick else -1.0
-        self.losses, self.metrics = Table(self.folder.losses, LOSSES, until), Table(self.folder.metrics, METRICS, until)
+        until, spared = (self.engine.clock.kimg, REPORTS) if self.engine.clock.tick else (-1.0, ())
+        self.losses = Table(self.folder.losses, LOSSES, until)
+        self.metrics = Table(self.folder.metrics, METRICS, until, spared)
         self.latest = self.metrics.rows[-1] if self.metrics.rows else {}
         sheets = [path for m in self.metrics.rows if (path := self.folder.sheet(round(float(m["kimg"])))).is_file()]
         self.sheet = read_png(sheets[-1]) if sheets else None

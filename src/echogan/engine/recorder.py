@@ -30,15 +30,21 @@ METRICS = (
 )
 
 
-class Table:
-    """An append-only CSV with a growing header; rows beyond `until` kimg and broken lines of a killed run are dropped."""
+REPORTS = ("TEST", "ALL")  # splits whose rows training did not read, but somebody who judged weights that are kept
 
-    def __init__(self, path, columns, until=math.inf):
+
+class Table:
+    """An append-only CSV with a growing header; rows beyond `until` kimg and broken lines of a killed run are dropped.
+
+    Rows of the splits `spared` are not dropped.
+    """
+
+    def __init__(self, path, columns, until=math.inf, spared=()):
         self.path, self.columns, self.rows = Path(path), list(columns), []
         if self.path.is_file():
             found, rows = read_rows(self.path)
             self.columns = found or self.columns
-            self.rows = [row for row in rows if float(row["kimg"]) <= until]
+            self.rows = [row for row in rows if float(row["kimg"]) <= until or row.get("split") in spared]
         self._rewrite()
 
     def add(self, row):
