@@ -170,9 +170,7 @@ class Run:
         """One row of losses.csv; a loss that is not a number ends the run before anything is overwritten."""
         losses = self.engine.read()  # waits for the device, so the seconds are true
         self.seconds += time.monotonic() - started
-        counts = self.engine.clock.count
-        updates = {f"{p.name}_updates": counts.get(p.name, 0) for p in self.model.phases if p.name == p.trains}
-        row = {**self._when(), **losses, **updates}
+        row = {**self._when(), **losses, **self._updates()}
         if self.first:
             self.losses.add(row)
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
@@ -182,6 +180,18 @@ class Run:
                 "learning rate or the penalty under another name"
             )
         return row
+
+    def _updates(self):
+        """{"<child>_updates": how often it was trained}.
+
+        Phases of one window train a child together, a regulariser perhaps more seldom; another window is another stage.
+        """
+        turns: dict = {p.trains: {} for p in self.model.phases if p.trains}
+        for p in self.model.phases:
+            if p.trains:
+                together = turns[p.trains].setdefault((p.start, p.stop), [])
+                together.append(self.engine.clock.count.get(p.name, 0))
+        return {f"{child}_updates": sum(map(max, windows.values())) for child, windows in turns.items()}
 
     def _look(self, moment):
         """A reading against VAL, and `best` where it is; at a moment also its sample grid and weights."""
