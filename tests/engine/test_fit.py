@@ -131,6 +131,13 @@ def test_killed_while_writing_keeps_the_checkpoint_before(frames, tmp_path, monk
     assert left_behind(train(frames, tmp_path / "killed")) == left_behind(whole)
 
 
+def test_what_a_killed_program_left_half_written_is_removed(frames, tmp_path, again):
+    left = again.checkpoints / ".last.pt.4711.partial.pt"
+    left.write_bytes(b"half a state")
+    train(frames, tmp_path)
+    assert not left.exists() and again.last.is_file()
+
+
 def test_a_longer_run_goes_on_from_a_shorter_one(frames, tmp_path, again):
     long = train(frames, tmp_path / "long", replace(SETTINGS, kimg=0.96))
     grown = train(frames, tmp_path, replace(SETTINGS, kimg=0.96))

@@ -25,7 +25,7 @@ from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
 from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table
 from echogan.errors import BadInput
-from echogan.files import write_json
+from echogan.files import remove_leftovers, write_json
 
 SAVE_SECONDS = 60  # between resume states, which are written only where a row was just read
 DRIVE_SECONDS = 900  # on Google Drive, whose bin keeps every state that a newer one replaced, and counts it
@@ -299,6 +299,7 @@ class Run:
 
     def _open(self):
         """The two tables cut back to the checkpoint, the last picture, and what will be read."""
+        remove_leftovers(self.folder.checkpoints)  # only what holds the lock writes there
         until, spared = (self.engine.clock.kimg, REPORTS) if self.engine.clock.tick else (-1.0, ())
         self.losses = Table(self.folder.losses, LOSSES, until)
         self.metrics = Table(self.folder.metrics, METRICS, until, spared)
