@@ -184,6 +184,15 @@ def test_another_setting_is_refused_by_name(frames, tmp_path, again, whole, sett
     assert left_behind(again) == left_behind(whole)
 
 
+def test_frames_smaller_than_what_is_made_are_refused_before_anything_is_written(frames, tmp_path):
+    with pytest.raises(
+        BadInput,
+        match=r'have 32 px, fewer than the 64 .* --size 64, or --set resolution=32; .* change = "resolution=32"',
+    ):
+        train(frames, tmp_path, config=replace(CONFIG, resolution=64))
+    assert not (tmp_path / "wgan").exists()
+
+
 def test_other_data_are_refused(frames, tmp_path, again):
     frames.images[0] += 1
     with pytest.raises(BadInput, match="fingerprint"):

@@ -16,7 +16,7 @@ from echogan.config import RunFolder, Settings, on_drive
 from echogan.data.images import read_png, write_png
 from echogan.engine import checkpoint, watch
 from echogan.engine.describe import adopt, describe, keep_record, resolved
-from echogan.engine.feed import feed_of
+from echogan.engine.feed import feed_of, refuse_enlarging
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
 from echogan.engine.launch import forget_peak, hardware, make_deterministic, peak_memory, pick_device, pick_precision
@@ -106,6 +106,7 @@ class Run:
         self.gallery_of = getattr(module, "Gallery", Gallery)
         self.arch, self.name, self.folder, self.kind = models.key(arch), name, folder, frames.kind
         self.config, self.classes = resolved(config, frames)
+        refuse_enlarging(frames, self.config.resolution)
         if not settings.kimg > 0:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
