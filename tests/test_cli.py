@@ -64,6 +64,13 @@ def test_train_sample_report(study, capsys, tmp_path):
     assert len(drawn) >= 3 and all(np.ptp(cv2.imread(str(p), 0)) > 100 for p in drawn)
 
 
+def test_a_run_that_ended_early_says_how_far_it_came(study, capsys, monkeypatch):
+    monkeypatch.setattr("echogan.engine.watch.stalled", lambda kimg, readings, patience: len(kimg) > 0 and kimg[-1] > 0)
+    assert train(study) == 0
+    (kimg,) = re.findall(r"wgan/demo trained to (\S+) kimg", capsys.readouterr().out)
+    assert 0 < float(kimg) < 0.1
+
+
 def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkeypatch):
     started = []
 
@@ -83,6 +90,23 @@ def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkey
     assert "1 of 2 runs of wgan at 0.1 kimg" in out.out and "wgan/lp failed: it went wrong" in out.err
     assert run(*words, "--configs", "gp") == 0 and started == ["wgan/gp", "wgan/lp"]  # gp is done already
     assert run(*words, "--configs", "gq") == 1 and "'gq'" in capsys.readouterr().err
+    assert "wgan/gq" not in started  # it stops before any job
+
+
+def test_a_sweep_leaves_out_what_needs_a_segmenter_or_passes_one_on(tmp_path, capsys, monkeypatch):
+    swept = []
+    monkeypatch.setattr("echogan.engine.sweep.sweep", lambda jobs, *more, **others: swept.append(jobs) or jobs)
+    words = ("sweep", "cyclegan", "--data", tmp_path, "--device", "cpu")
+    assert run(*words) == 0 and "segment: left out, as it weighs" in capsys.readouterr().err
+    weights = tmp_path / "unet.safetensors"
+    assert run(*words, "--segmenter", weights) == 0 and capsys.readouterr().err == ""
+    assert (
+        run(*words, "--segmenter", "segmenter/none") == 1 and "segmenter/none is not a run" in capsys.readouterr().err
+    )
+    without, given = ({job.name.partition("/")[2]: job.words for job in jobs} for jobs in swept)
+    assert given.keys() - without.keys() == {"segment"}
+    assert {name for name, told in given.items() if "--segmenter" in told} == {"segment"}
+    assert given["segment"][-2:] == ["--segmenter", str(weights)]
 
 
 def test_demo_is_the_whole_study_and_says_where_to_look(capsys):

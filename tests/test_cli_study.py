@@ -6,18 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from echogan.cli import main, parts, steps
-from echogan.cli.plan import ROWS, Plan
+from echogan.cli.plan import ROWS, SOURCES, Plan
 from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
 from echogan.files import read_json
-from tests.conftest import framed
+from tests.conftest import blobs, framed
 from tests.engine.test_fit import left_behind
 
 
@@ -65,7 +66,7 @@ def test_every_architecture_and_its_published_setting_is_in_the_table():
 @pytest.fixture
 def stored(tmp_path):
     """A folder of frames of blobs: 48 TRAIN, 32 VAL, 32 TEST."""
-    frames, place = framed(48, 32, 32), tmp_path / "blobs"
+    frames, place = replace(framed(48, 32, 32), images=blobs(112, 64)), tmp_path / "blobs"
     for name, image in zip(frames.index["file"], frames.images):
         write_png(place / "images" / name, image)
     save_index(place, frames.index, frames.manifest)
@@ -141,6 +142,20 @@ def test_frames_with_masks_of_their_own_serve_where_masks_are_wanted(stored):
     assert given.frames(spade, "S1").name == "phantom_camus_2000_seed0_128px"
     (stored / "labels.json").write_text("{}")
     assert given.frames(spade, "S1") == stored.resolve() == given.place("frames")
+
+
+@pytest.mark.parametrize("tier, made", [("cpu", {128}), ("gpu", {128, 256})])
+def test_frames_are_prepared_as_large_as_the_configs_of_a_tier_make_them(tier, made):
+    asked, sizes = plan(tier=tier), set()
+    for source in SOURCES:
+        words = parts.prepared(asked, source, "")[-1].words
+        sizes.add(words[words.index("--size") + 1])
+        assert words[2].name.endswith(f"_{asked.pixels(source.name)}px") and words[1].name in words[2].name
+    assert sizes == made
+    for row in asked.rows:
+        for name in asked.configs(row):
+            size = int(asked.frames(row, name).name.rpartition("_")[2].removesuffix("px"))
+            assert asked.config(row, name).resolution <= size, name
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ class RunFolder:
     losses = property(lambda self: self.path / "metrics_csv" / "losses.csv")
     metrics = property(lambda self: self.path / "metrics_csv" / "metrics.csv")
     audit = property(lambda self: self.path / "metrics_csv" / "audit.csv")
+    test_reads = property(lambda self: self.path / "metrics_csv" / "test_reads.csv")
 
     def weights(self, which):
         """checkpoints/<which>.safetensors; `which` is "best", "last" or a number of kimg."""

@@ -28,6 +28,12 @@ def atomic(path):
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder):
+    """Remove what killed programs left half written in a folder that nobody else writes to."""
+    for path in Path(folder).glob(".*.partial*"):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def atomic_folder(path):
     """Yield an empty temporary folder that becomes `path` on success and vanishes on failure."""

@@ -7,6 +7,7 @@ import torch
 
 from echogan.engine.feed import Feed, resized, to_grey, to_signed
 from echogan.engine.recorder import Table
+from echogan.errors import BadInput
 
 
 def test_every_epoch_shows_every_image_once_in_another_order():
@@ -63,3 +64,17 @@ def test_rows_beyond_the_checkpoint_and_broken_lines_are_cut(tmp_path):
     table = Table(tmp_path / "t.csv", ["kimg"], until=2.0)
     assert [row["G"] for row in table.rows] == ["0.5", "0.4"]
     assert (tmp_path / "t.csv").read_text() == "kimg,G\n1,0.5\n2,0.4\n"
+
+
+def test_rows_that_are_too_long_or_full_of_nothing_are_cut(tmp_path):
+    """A row too long was written to a header that another program had shortened; zeros are what a full disk leaves."""
+    (tmp_path / "t.csv").write_bytes(b"kimg,G\n1,0.5\n2,0.4,0.3\nx,0.2\n\x00\x00,\x00\n3,0.1\n")
+    assert [row["kimg"] for row in Table(tmp_path / "t.csv", ["kimg"]).rows] == ["1", "3"]
+    assert (tmp_path / "t.csv").read_text() == "kimg,G\n1,0.5\n3,0.1\n"
+
+
+def test_a_table_without_its_header_is_left_as_it_is(tmp_path):
+    (tmp_path / "t.csv").write_text("1,0.5\n2,0.4\n")
+    with pytest.raises(BadInput, match=r"t.csv has no column kimg; restore it"):
+        Table(tmp_path / "t.csv", ["kimg", "G"])
+    assert (tmp_path / "t.csv").read_text() == "1,0.5\n2,0.4\n"

@@ -131,6 +131,13 @@ def test_killed_while_writing_keeps_the_checkpoint_before(frames, tmp_path, monk
     assert left_behind(train(frames, tmp_path / "killed")) == left_behind(whole)
 
 
+def test_what_a_killed_program_left_half_written_is_removed(frames, tmp_path, again):
+    left = again.checkpoints / ".last.pt.4711.partial.pt"
+    left.write_bytes(b"half a state")
+    train(frames, tmp_path)
+    assert not left.exists() and again.last.is_file()
+
+
 def test_a_longer_run_goes_on_from_a_shorter_one(frames, tmp_path, again):
     long = train(frames, tmp_path / "long", replace(SETTINGS, kimg=0.96))
     grown = train(frames, tmp_path, replace(SETTINGS, kimg=0.96))
@@ -141,6 +148,26 @@ def test_a_longer_run_goes_on_from_a_shorter_one(frames, tmp_path, again):
 
 def test_a_finished_run_is_left_as_it_is(frames, tmp_path, again, whole):
     assert left_behind(train(frames, tmp_path)) == left_behind(whole)
+
+
+def test_fewer_kimg_than_a_run_has_reached_are_refused(frames, tmp_path, again):
+    before = again.config.read_bytes()
+    with pytest.raises(BadInput, match=r"has been trained to 0\.64 kimg, which cannot be taken back to 0\.32; ask for"):
+        train(frames, tmp_path, replace(SETTINGS, kimg=0.32))
+    assert again.config.read_bytes() == before
+
+
+def test_the_record_changes_only_where_something_is_trained_and_then_keeps_what_was(
+    frames, tmp_path, again, monkeypatch
+):
+    before = again.config.read_bytes()
+    monkeypatch.setattr("echogan.engine.describe.__version__", "99.0")
+    monkeypatch.setattr("echogan.engine.describe.hardware", lambda device: "an A100")
+    train(frames, tmp_path)
+    assert again.config.read_bytes() == before
+    old, new = json.loads(before), train(frames, tmp_path, replace(SETTINGS, kimg=0.7)).read()
+    assert new["versions"] == {**old["versions"], "echogan": f"{old['versions']['echogan']}; then 99.0"}
+    assert new["hardware"] == f"{old['hardware']}; then an A100" and new["settings"]["kimg"] == 0.7
 
 
 @pytest.mark.parametrize(
@@ -155,6 +182,15 @@ def test_another_setting_is_refused_by_name(frames, tmp_path, again, whole, sett
     with pytest.raises(BadInput, match=named):
         train(frames, tmp_path, settings, config)
     assert left_behind(again) == left_behind(whole)
+
+
+def test_frames_smaller_than_what_is_made_are_refused_before_anything_is_written(frames, tmp_path):
+    with pytest.raises(
+        BadInput,
+        match=r'have 32 px, fewer than the 64 .* --size 64, or --set resolution=32; .* change = "resolution=32"',
+    ):
+        train(frames, tmp_path, config=replace(CONFIG, resolution=64))
+    assert not (tmp_path / "wgan").exists()
 
 
 def test_other_data_are_refused(frames, tmp_path, again):

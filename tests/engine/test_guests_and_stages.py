@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import torch
 
 from echogan import models
 from echogan.config import Settings
+from echogan.contract import Clock
 from echogan.engine import guests
 from echogan.engine.describe import resolved
 from echogan.engine.feed import feed_of
-from echogan.engine.fit import fit
+from echogan.engine.fit import Run, fit
 from echogan.engine.sampling import Wanted, find_weights, load_generator, write_samples
 from echogan.engine.source import fakes_of
 from echogan.errors import BadInput
@@ -132,7 +134,29 @@ def test_one_run_holds_both_stages_and_the_best_is_of_the_last(frames, tmp_path)
     assert header["kimg"] > STAGES.prior_start and model.sample(2).shape == (2, 1, 32, 32)
     losses = rows(run.losses)
     assert losses[0]["vq"] and not losses[0].get("prior") and losses[-1]["prior"] and not losses[-1]["vq"]
+    assert [row["vq_updates"] for row in losses] == [
+        "2",
+        "4",
+        "4",
+        "4",
+        "4",
+    ]  # two phases train it, one after the other
+    assert [row["prior_updates"] for row in losses] == ["0", "0", "2", "4", "6"]
     assert json.loads(run.config.read_text())["parameters"].keys() == {"vq", "D", "prior"}
+
+
+@pytest.mark.parametrize(
+    "name, phases, told",
+    [
+        ("stylegan2_ada/E4", {"Gmain": 0, "Greg": 0, "Dmain": 7, "Dreg": 1}, {"G_updates": 0, "D_updates": 7}),
+        ("wgan/gp", {"penalty": 5, "D": 5, "G": 1}, {"G_updates": 1, "D_updates": 5}),  # a penalty takes part in a turn
+    ],
+)
+def test_updates_are_those_of_a_child_whatever_the_phases_are_called(name, phases, told):
+    arch, config = name.split("/")
+    model = models.load(arch).build(models.config_of(arch, config).tiny())
+    run = SimpleNamespace(model=model, engine=SimpleNamespace(clock=Clock(count=phases)))
+    assert Run._updates(run) == told
 
 
 def test_before_its_prior_a_run_makes_nothing_from_noise(frames, tmp_path):

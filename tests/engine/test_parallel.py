@@ -86,7 +86,8 @@ def test_interleaving_puts_rows_back_in_order():
 @pytest.mark.parametrize("nccl", [True, False])
 def test_every_process_joins_on_its_own_gpu(monkeypatch, nccl):
     calls, group = [], torch.distributed
-    for name, value in {"WORLD_SIZE": "4", "LOCAL_RANK": "2"}.items():
+    told = {"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in told.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
@@ -101,6 +102,14 @@ def test_every_process_joins_on_its_own_gpu(monkeypatch, nccl):
     monkeypatch.setenv("LOCAL_RANK", "3")
     with pytest.raises(BadInput, match="torch sees 3 GPU"), joined("auto"):
         pass
+
+
+@pytest.mark.parametrize("stray", [("WORLD_SIZE",), ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")])
+def test_what_a_cluster_says_of_other_programs_is_no_torchrun(monkeypatch, stray):
+    for name in stray:
+        monkeypatch.setenv(name, "2")
+    with joined("cpu") as name:
+        assert name == "cpu" and not torch.distributed.is_initialized()
 
 
 def test_batch_norm_and_odd_batches_are_refused_with_several_processes(monkeypatch):

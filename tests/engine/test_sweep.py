@@ -7,11 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
 from echogan.config import RunFolder
+from echogan.contract import Clock
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
+from echogan.engine import checkpoint
 from echogan.engine import sweep as module
 from echogan.engine.sweep import Job, cluster, here, jobs_of, sweep
 
@@ -34,10 +37,13 @@ class Scripted:
         return self.code
 
 
-def finish(job):
-    for path, text in ((job.run.losses, f"kimg,D\n{job.kimg},1\n"), (job.run.last, "state")):
+def finish(job, saved=None):
+    """Leave what a run leaves that has ended: its last row, and a state of `saved` kimg, by default that of the row."""
+    for path in (job.run.losses, job.run.last):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    job.run.losses.write_text(f"kimg,D\n{job.kimg},1\n")
+    images = round(1000 * (job.kimg if saved is None else saved))
+    checkpoint.save(job.run.last, {"clock": vars(Clock(images)), "model": {"weight": torch.ones(3)}})
 
 
 @pytest.fixture
@@ -98,6 +104,17 @@ def test_finished_runs_are_left_alone_and_a_held_one_is_waited_for(jobs):
     sweep(jobs, launch, ["cpu"], callback=look, interval=0)
     assert jobs[0].name not in started and jobs[1].name not in started and len(started) == 4
     assert "elsewhere" in looks and looks[-1] == "done"
+
+
+def test_a_run_that_ended_between_its_last_row_and_its_weights_is_not_finished(jobs):
+    """Killed there, or its loss no number: the weights are of a moment before, and TEST would read those."""
+    assert not module.finished(jobs[0])  # nothing there, as where a checkout holds the tables alone
+    finish(jobs[0], saved=0.9)
+    assert jobs[0].reached == 1.0 and not module.finished(jobs[0])
+    finish(jobs[0])
+    assert module.finished(jobs[0])
+    jobs[0].run.last.write_bytes(b"half a file")
+    assert not module.finished(jobs[0])
 
 
 # ------------------------------------------------------------------------------------------------ real processes
@@ -169,7 +186,7 @@ sweep([tiny(n, {str(stored)!r}, 2.0, None) for n in ("gp", "lp")], here, ["cpu"]
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
     for name in ("gp", "lp"):
         job = tiny(name, stored, 2.0, tmp_path / "experiments")
-        assert module.finished(job) and module._held(job.run) is False
+        assert module.finished(job) and not module.held(job.run)
 
 
 def test_a_real_subprocess_says_why_it_failed(tmp_path):

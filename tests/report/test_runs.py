@@ -59,6 +59,16 @@ def test_a_generator_that_had_no_turn_yet_counts_as_untrained(run_folder):
     assert curve.best()["kimg"] > late and curve.chosen()["kimg"] > late and curve.best(until=late)["kimg"] <= late
 
 
+def test_a_row_that_was_kept_from_outside_the_training_ranks_nothing(run_folder):
+    """It may be of other images, or of another n."""
+    table = pd.read_csv(metrics_csv(run_folder)).assign(variety=1.0)
+    before = read_run(run_folder).curve("FID").best()["FID"]
+    kept = table.tail(1).assign(FID=0.0, variety=np.nan)
+    pd.concat([table, kept]).to_csv(metrics_csv(run_folder), index=False)
+    run = read_run(run_folder)
+    assert run.curve("FID").best()["FID"] == before and len(run.readings) == len(table) == len(run.metrics) - 1
+
+
 def test_unknown_columns_are_kept(run_folder):
     table = pd.read_csv(metrics_csv(run_folder)).assign(Vendi=7.25)
     table.to_csv(metrics_csv(run_folder), index=False)

@@ -38,13 +38,14 @@ def audit(
     """
     from echogan.engine import audit as engine
     from echogan.engine.launch import pick_device
+    from echogan.engine.lock import refuse_trained
     from echogan.engine.sampling import Wanted
     from echogan.report.audit import picture, write
 
     if keep:
-        RunFolder.find(fakes)
+        refuse_trained(RunFolder.find(fakes))  # refused before the work, not after it
     if out:
-        picture(out)  # refused before the work, not after it
+        picture(out)
     with Bar("audit", "image") as tell:
         found = engine.audit(fakes, training, heldout, n, Wanted(seed, kimg, truncation), pick_device(device), tell)
     if out:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from echogan.cli.app import Bar, Device, command
-from echogan.config import shown
+from echogan.config import RunFolder, shown
 
 PAIRS = {  # what SSIM and its like are of
     "diversity": "random pairs within each set: the goal is that of real images",
@@ -54,8 +54,11 @@ def evaluate(
     from echogan.engine import judge as engine
     from echogan.engine.judge import cautions, judge, networks
     from echogan.engine.launch import pick_device
+    from echogan.engine.lock import refuse_trained
     from echogan.engine.sampling import Wanted
 
+    if keep:
+        refuse_trained(RunFolder.find(fakes))  # refused before TEST is read, not after it
     where = pick_device(device)
     chosen = networks(where, None if encoder == "auto" else encoders.find(encoder, where, trust_code))
     with Bar("evaluate", "image") as tell:

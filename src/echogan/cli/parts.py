@@ -41,15 +41,15 @@ def siblings(plan):
 
 def prepared(plan, source, given):
     """Steps to the frames of a source: its phantom where no data are given, then what prepares them."""
-    frames, prepare, steps = plan.place(source.name), source.prepare, []
+    frames, prepare, size, steps = plan.place(source.name), source.prepare, plan.pixels(source.name), []
     ready = (frames / "manifest.json").is_file
-    origin = Path(given).resolve() if given else frames.with_name(frames.name.removesuffix("_128px"))
+    origin = Path(given).resolve() if given else frames.with_name(frames.name.removesuffix(f"_{size}px"))
     if not given:
         words = ("phantom", origin, "--layout", source.layout, "--patients", plan.patients)
         steps.append(Step(f"phantom {source.name}", words, lambda: ready() or (origin / "phantom.json").is_file()))
     elif source.name == "quality":
-        prepare = ("camus", "--size", "128", "--low", "Poor")
-    words = (prepare[0], origin, frames, *prepare[1:])
+        prepare = ("camus", "--low", "Poor")
+    words = (prepare[0], origin, frames, "--size", size, *prepare[1:])
     return [*steps, Step(f"prepare {source.name}", words, ready)]
 
 
@@ -205,8 +205,8 @@ def rated(plan, row, name):
     if _judges_phantoms(plan):
         words += ("--segmenter", _segmenter(plan, "masks").path)
         needs += (_segmenter(plan, "masks").weights("best"),)
-    size = ("--size", 64) if plan.tier == "cpu" else ()
-    return Step(f"rate cyclegan/{name}", (*words, *size, *plan.device), partial(fresh, out, *needs), needs)
+    words += ("--size", plan.config(row, name).resolution)
+    return Step(f"rate cyclegan/{name}", (*words, *plan.device), partial(fresh, out, *needs), needs)
 
 
 def _judges_phantoms(plan):

@@ -44,8 +44,8 @@ ROWS = (
 SOURCES = (
     #       name       phantom       its folder                         made frames by
     Source("frames",  "echonet",    "phantom_{patients}_seed0",         ("extract",)),
-    Source("masks",   "camus-hdf5", "phantom_camus_{patients}_seed0",   ("camus", "--size", "128")),
-    Source("quality", "quality",    "phantom_quality_{patients}_seed0", ("domains", "--size", "128")),
+    Source("masks",   "camus-hdf5", "phantom_camus_{patients}_seed0",   ("camus",)),
+    Source("quality", "quality",    "phantom_quality_{patients}_seed0", ("domains",)),
 )
 # fmt: on
 OTHER_DATA = {("pix2pix", "masks"): "masks", ("pix2pix", "both"): "masks"}  # configs that need more than their row's
@@ -84,22 +84,33 @@ class Plan:
         names = [name for name in models.load(row.arch).CONFIGS if name != "demo"]
         return [name for name in names if not self.only or {row.arch, f"{row.arch}/{name}"} & set(self.only)]
 
+    def config(self, row, name):
+        """A config of an architecture, at the size that the tier trains."""
+        from echogan import models
+
+        config = models.config_of(row.arch, name)
+        return config.small() if self.tier == "cpu" else config
+
     def run(self, row, name):
         """The folder of a run."""
         return RunFolder.of(row.arch, name, self.experiments)
 
+    def pixels(self, source):
+        """Of the frames of a source: at full size, some configs that learn from masks or qualities make 256 pixels."""
+        return 256 if self.tier == "gpu" and source != "frames" else 128
+
     def place(self, source):
         """The frames of a source; those of `--data` serve where masks are wanted, if they have them."""
-        where = folder("data").resolve()
+        where, pixels = folder("data").resolve(), f"{self.pixels(source)}px"
         if source != "frames" and self.camus:
-            return where / f"{Path(self.camus).stem}_{source}_128px"
+            return where / f"{Path(self.camus).stem}_{source}_{pixels}"
         if source == "masks" and self.data and (self.place("frames") / "labels.json").is_file():
             return self.place("frames")
         if source == "frames" and self.data:
             given = Path(self.data).resolve()
-            return given if (given / "manifest.json").is_file() else where / f"{given.stem}_128px"
+            return given if (given / "manifest.json").is_file() else where / f"{given.stem}_{pixels}"
         (study,) = [s.study for s in SOURCES if s.name == source]
-        return where / f"{study.format(patients=self.patients)}_128px"
+        return where / f"{study.format(patients=self.patients)}_{pixels}"
 
     def frames(self, row, config):
         """What a config learns from."""

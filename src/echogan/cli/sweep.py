@@ -19,6 +19,7 @@ def sweep(
     device: Device = "auto",
     beside: int = 1,
     small: bool = False,
+    segmenter: str = "",
     launcher: Literal["local", "slurm"] = "local",
     slurm: Set = (),
     retries: int = 1,
@@ -28,23 +29,25 @@ def sweep(
     Args:
         arch: architecture, e.g. wgan.
         data: folder of frames that `echogan extract` made.
-        configs: names in its table; default all.
+        configs: names in its table; default all, but without a segmenter those that weigh what one says.
         kimg: thousands of real images to show each.
         seeds: each config once per seed; the run of another seed than 0 is called <config>_seed<k>.
         device: auto = every GPU, one run each, else the CPU.
         beside: runs beside each other on a CPU.
         small: the configs' size for CPUs.
+        segmenter: run of `echogan segmenter`, for configs that weigh what a segmenter says.
         launcher: local = subprocesses of this machine; slurm = jobs of a cluster (needs echogan[slurm]).
         slurm: of submitit, key=value, e.g. slurm_partition=gpu timeout_min=600 gpus_per_node=1.
         retries: how often a run that failed is tried again.
     """
-    from echogan import models
     from echogan.engine import sweep as engine
+    from echogan.engine.sampling import find_weights
 
-    names = configs or tuple(models.load(arch).CONFIGS)
-    for name in names:
-        models.config_of(arch, name)  # a wrong name stops here, not in a job
-    jobs = engine.jobs_of(arch, names, data.resolve(), kimg, seeds, ["--small"] if small else [])
+    if segmenter:
+        find_weights(segmenter)
+    names, more = configs or _trainable(arch, segmenter), ["--small"] if small else []
+    told = {name: ["--segmenter", segmenter] if _weighs(arch, name) and segmenter else [] for name in names}
+    jobs = [job for n in names for job in engine.jobs_of(arch, [n], data.resolve(), kimg, seeds, more + told[n])]
     slots, launch = engine.devices(device, beside), engine.here
     if launcher == "slurm":
         parameters = {key: text for key, _, text in (pair.partition("=") for pair in slurm)}
@@ -57,6 +60,25 @@ def sweep(
     )
     if failed:
         raise BadInput("; ".join(f"{job.name} failed: {job.reason}" for job in failed))
+
+
+def _trainable(arch, segmenter):
+    """All configs of an architecture; without a segmenter only those that need none, and a sentence on the others."""
+    from echogan import models
+
+    names = tuple(models.load(arch).CONFIGS)
+    lacking = [] if segmenter else [name for name in names if _weighs(arch, name)]
+    if lacking:
+        others = "left out, as it weighs what a segmenter says; --segmenter RUN trains it too"
+        print(f"echogan: {', '.join(lacking)}: {others}", file=sys.stderr)
+    return tuple(name for name in names if name not in lacking)
+
+
+def _weighs(arch, name):
+    """Whether a config asks for a segmenter; a wrong name stops here, not in a job."""
+    from echogan import models
+
+    return bool(getattr(models.config_of(arch, name), "segmentation", 0))
 
 
 def _numbers(parameters):

@@ -48,6 +48,7 @@ def train(
     """
     from echogan import models
     from echogan.data.frames import load_frames
+    from echogan.engine.checkpoint import reached
     from echogan.engine.fit import fit
 
     listed = models.config_of(arch, config)
@@ -57,7 +58,8 @@ def train(
         run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell, guests=_guests(segmenter))
     for guest, state in run.read().get("guests", {}).items():
         print(f"echogan: {guest} {state}", file=sys.stderr)
-    print(f"{arch}/{name or config} trained to {kimg:g} kimg in {shown(run.path)}")
+    done = min(kimg, reached(run.last))  # the last batch may reach beyond; patience may have ended it before
+    print(f"{arch}/{name or config} trained to {done:g} kimg in {shown(run.path)}")
 
 
 def _guests(segmenter):

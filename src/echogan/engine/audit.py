@@ -7,6 +7,7 @@ import numpy as np
 from echogan.config import RunFolder
 from echogan.data.clip import SPLITS
 from echogan.data.frames import FrameSet, load_frames
+from echogan.engine.lock import kept_in
 from echogan.engine.recorder import Table
 from echogan.engine.sampling import BEST
 from echogan.engine.source import fakes_of
@@ -76,9 +77,10 @@ def audit(source, training, heldout=None, n=1000, wanted=BEST, device="cpu", cal
 
 
 def keep(source, found):
-    """Append the numbers of an `Audit` to metrics_csv/audit.csv of the run that it is of; returns the file."""
+    """Append the numbers of an `Audit` to audit.csv of the run it is of, which nobody may be training; returns the file."""
     run = RunFolder.find(source)
-    Table(run.audit, ("kimg",)).add({"kimg": found.known["kimg"], **found.row})
+    with kept_in(run):
+        Table(run.audit, ("kimg",)).add({"kimg": found.known["kimg"], **found.row})
     return run.audit
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from echogan import models
+from echogan.contract import Clock
 from echogan.errors import BadInput, first_line
 from echogan.files import atomic
 
@@ -23,12 +24,20 @@ def save(path, state):
         torch.save(state, temporary)
 
 
-def load(path, device):
-    """Read a resume state; tensors, numbers and strings only."""
+def load(path, device, mmap=False):
+    """Read a resume state; tensors, numbers and strings only. `mmap`: tensors are left on disk until they are looked at."""
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
         raise BadInput(f"{path} cannot be read ({first_line(error)}); remove its run and train it again") from error
+
+
+def reached(path):
+    """kimg of a resume state; 0 where there is none that a run could go on from."""
+    try:
+        return Clock(**load(path, "cpu", mmap=True)["clock"]).kimg
+    except BadInput:
+        return 0.0
 
 
 def export(path, model, origin):

@@ -90,8 +90,13 @@ def adopt(old, new, folder) -> dict:
         **new,
         "settings": {**new["settings"], "row_kimg": old["settings"]["row_kimg"]},
         **{key: _in_turn(old[key], new[key]) for key in ("precision", "hardware")},
+        "versions": _all_in_turn(old.get("versions", {}), new["versions"]),
         "chosen_by": old["chosen_by"],
     }
+
+
+def _all_in_turn(old, new):
+    return {**old, **{key: _in_turn(old.get(key, value), value) for key, value in new.items()}}
 
 
 def _in_turn(old, new):

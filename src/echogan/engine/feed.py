@@ -43,6 +43,16 @@ def at_size(frames, size):
     return replace(frames, images=resized(frames.images, size).numpy(), masks=masks)
 
 
+def refuse_enlarging(frames, resolution):
+    """A `BadInput` for frames smaller than what is to be learnt: enlarged they would teach a network to blur."""
+    if resolution > frames.size:
+        fits = 2 ** (frames.size.bit_length() - 1)
+        raise BadInput(
+            f"these frames have {frames.size} px, fewer than the {resolution} that the config makes; prepare them with --size "
+            f'{resolution}, or --set resolution={fits}; in a notebook: change = "resolution={fits}"'
+        )
+
+
 class Feed:
     """Image number i of a run is entry i mod N of the shuffle keyed by (seed, epoch i // N): any moment can be taken up.
 

@@ -10,22 +10,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from echogan import encoders, models
 from echogan.config import RunFolder, Settings, on_drive
 from echogan.data.images import read_png, write_png
 from echogan.engine import checkpoint, watch
 from echogan.engine.describe import adopt, describe, keep_record, resolved
-from echogan.engine.feed import feed_of
+from echogan.engine.feed import feed_of, refuse_enlarging
 from echogan.engine.gallery import Gallery
 from echogan.engine.guests import invited
 from echogan.engine.launch import forget_peak, hardware, make_deterministic, peak_memory, pick_device, pick_precision
+from echogan.engine.lock import alone
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
-from echogan.engine.recorder import LOSSES, METRICS, Table
+from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table
 from echogan.errors import BadInput
-from echogan.files import write_json
+from echogan.files import remove_leftovers, write_json
 
 SAVE_SECONDS = 60  # between resume states, which are written only where a row was just read
 DRIVE_SECONDS = 900  # on Google Drive, whose bin keeps every state that a newer one replaced, and counts it
@@ -69,22 +69,6 @@ def _trained(run, callback):
 
 
 @contextmanager
-def alone(folder):
-    """Hold the lock of a run: two programs must not write one folder. The system frees it however a program ends."""
-    if rank():
-        yield
-        return
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder.path / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(
-            f"{folder.path} is being trained by another program; wait for it, or train under another name"
-        ) from error
-
-
-@contextmanager
 def enough_memory(batch, settings):
     """Say what to do where a batch does not fit on the device."""
     try:
@@ -122,6 +106,7 @@ class Run:
         self.gallery_of = getattr(module, "Gallery", Gallery)
         self.arch, self.name, self.folder, self.kind = models.key(arch), name, folder, frames.kind
         self.config, self.classes = resolved(config, frames)
+        refuse_enlarging(frames, self.config.resolution)
         if not settings.kimg > 0:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
@@ -152,11 +137,13 @@ class Run:
     def train(self, callback):
         """Tick until the last row; at every row read the losses, now and then look at images, save, and tell."""
         clock, batch, row = self.engine.clock, self.config.batch, round(self.settings.row_kimg * 1000)
-        target = math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
+        target = self._target()
+        stop = agreed(self.first and self._stalled())
+        if self.first and clock.images < target and not stop:  # where nothing is trained the record stays
+            write_json(self.folder.config, self.description)
         forget_peak(self.device)
         if clock.tick == 0 and self.first:
             self._look(moment=True)
-        stop = agreed(self.first and self._stalled())
         saved = started = time.monotonic()
         while clock.images < target and not stop:
             self.engine.tick(self.feed.batch(clock.images, batch, rank(), world()))
@@ -173,15 +160,18 @@ class Run:
             callback(Progress(clock.kimg, target / 1000, losses, self.latest, self.sheet))
             started = time.monotonic()
 
+    def _target(self):
+        """Images to show in all: training ends with a row."""
+        row = round(self.settings.row_kimg * 1000)
+        return math.ceil(self.settings.kimg * 1000 / row - 1e-9) * row
+
     # -------------------------------------------------------------------------------------------- a row's upkeep
 
     def _record(self, started):
         """One row of losses.csv; a loss that is not a number ends the run before anything is overwritten."""
         losses = self.engine.read()  # waits for the device, so the seconds are true
         self.seconds += time.monotonic() - started
-        counts = self.engine.clock.count
-        updates = {f"{p.name}_updates": counts.get(p.name, 0) for p in self.model.phases if p.name == p.trains}
-        row = {**self._when(), **losses, **updates}
+        row = {**self._when(), **losses, **self._updates()}
         if self.first:
             self.losses.add(row)
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
@@ -191,6 +181,18 @@ class Run:
                 "learning rate or the penalty under another name"
             )
         return row
+
+    def _updates(self):
+        """{"<child>_updates": how often it was trained}.
+
+        Phases of one window train a child together, a regulariser perhaps more seldom; another window is another stage.
+        """
+        turns: dict = {p.trains: {} for p in self.model.phases if p.trains}
+        for p in self.model.phases:
+            if p.trains:
+                together = turns[p.trains].setdefault((p.start, p.stop), [])
+                together.append(self.engine.clock.count.get(p.name, 0))
+        return {f"{child}_updates": sum(map(max, windows.values())) for child, windows in turns.items()}
 
     def _look(self, moment):
         """A reading against VAL, and `best` where it is; at a moment also its sample grid and weights."""
@@ -282,15 +284,26 @@ class Run:
             state = checkpoint.load(self.folder.last, self.device)
             self.seconds = state.pop("seconds")
             self.engine.restore(state)
+            self._refuse_less()
         wait()
         if self.first:
             self._open()
 
+    def _refuse_less(self):
+        """A `BadInput` for fewer kimg than the run has reached: its record would tell of less than its weights have seen."""
+        clock, wanted = self.engine.clock, self.settings.kimg
+        if clock.images >= self._target() + self.config.batch:  # the last batch may reach beyond
+            raise BadInput(
+                f"{self.folder.path} has been trained to {clock.kimg:g} kimg, which cannot be taken back to {wanted:g}; ask for "
+                "as much or more, or train under another name"
+            )
+
     def _open(self):
-        """config.json, the two tables cut back to the checkpoint, the last picture, and what will be read."""
-        write_json(self.folder.config, self.description)
-        until = self.engine.clock.kimg if self.engine.clock.tick else -1.0
-        self.losses, self.metrics = Table(self.folder.losses, LOSSES, until), Table(self.folder.metrics, METRICS, until)
+        """The two tables cut back to the checkpoint, the last picture, and what will be read."""
+        remove_leftovers(self.folder.checkpoints)  # only what holds the lock writes there
+        until, spared = (self.engine.clock.kimg, REPORTS) if self.engine.clock.tick else (-1.0, ())
+        self.losses = Table(self.folder.losses, LOSSES, until)
+        self.metrics = Table(self.folder.metrics, METRICS, until, spared)
         self.latest = self.metrics.rows[-1] if self.metrics.rows else {}
         sheets = [path for m in self.metrics.rows if (path := self.folder.sheet(round(float(m["kimg"])))).is_file()]
         self.sheet = read_png(sheets[-1]) if sheets else None

@@ -17,10 +17,12 @@ from echogan import encoders
 from echogan.config import RunFolder, folder
 from echogan.data.clip import SPLITS
 from echogan.encoders import lpips as perceptual
+from echogan.engine import once
 from echogan.engine.evaluate import spread
 from echogan.engine.feed import resized
+from echogan.engine.lock import kept_in
 from echogan.engine.recorder import METRICS, Table
-from echogan.engine.sampling import BEST
+from echogan.engine.sampling import BEST, find_weights
 from echogan.engine.source import enhanced_of, fakes_of, frames_of
 from echogan.errors import BadInput
 from echogan.files import atomic
@@ -80,6 +82,7 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
     themselves; then pairs are an image and what it aims at (`paired` = reconstruction), FID is that of reconstructions, and an
     autoencoder stands beside JPEG 2000 in the same `bits` an image. An enhancer is shown the frames of domain A, and those
     of B are the reference. Progress goes to `callback(done, total)` in encoded images.
+    A reading of TEST is counted in the test_reads.csv of its run.
     """
     frames, device = frames_of(frames), torch.device(device)
     enhanced = enhanced_of(source, _of_split(frames, split), n, wanted, device)
@@ -95,7 +98,7 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
     fakes = encode(fakes)
     key = (frames.fingerprint(), split, len(real.images), len(images), size, in_sector)
     real, floor = _kept(key, encoder, lambda: _measured_real(encode, real, stand_in, in_sector), real)
-    return {
+    row = {
         **known,
         "split": "ALL" if _undivided(frames) else split,
         "encoder": encode.name,
@@ -107,6 +110,9 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
         **floor,
         **_of_pairs(fakes, real, lpips, known),
     }
+    if known and row["split"] == "TEST":
+        once.count(find_weights(source, wanted.kimg), known)
+    return row
 
 
 def check_enough(frames, split="TEST"):
@@ -115,9 +121,10 @@ def check_enough(frames, split="TEST"):
 
 
 def keep(source, row):
-    """Append a row of `judge` to the metrics.csv of the run it is of; returns the file."""
+    """Append a row of `judge` to the metrics.csv of the run it is of, which nobody may be training; returns the file."""
     run = RunFolder.find(source)
-    Table(run.metrics, METRICS).add({k: v for k, v in row.items() if k not in ("arch", "config")})
+    with kept_in(run):
+        Table(run.metrics, METRICS).add({k: v for k, v in row.items() if k not in ("arch", "config")})
     return run.metrics
 
 

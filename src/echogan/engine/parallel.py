@@ -14,6 +14,9 @@ from torch import nn
 from echogan.engine.launch import pick_device
 from echogan.errors import BadInput
 
+# What torchrun tells each process. A cluster may set some of it for programs that are to train by themselves.
+TORCHRUN = {"WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
+
 
 def world():
     """Processes that train together."""
@@ -42,7 +45,7 @@ def agreed(verdict):
 @contextmanager
 def joined(device_name="auto"):
     """Join the other processes of a `torchrun` for the time of a block; yields the device name of this process."""
-    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+    if not TORCHRUN <= os.environ.keys() or dist.is_initialized():
         yield device_name
         return
     if device_name != "cpu" and torch.cuda.is_available():

@@ -30,16 +30,21 @@ METRICS = (
 )
 
 
-class Table:
-    """An append-only CSV with a growing header; rows beyond `until` kimg and broken lines of a killed run are dropped."""
+REPORTS = ("TEST", "ALL")  # splits whose rows training did not read, but somebody who judged weights that are kept
 
-    def __init__(self, path, columns, until=math.inf):
+
+class Table:
+    """An append-only CSV with a growing header; rows beyond `until` kimg and broken lines of a killed run are dropped.
+
+    Rows of the splits `spared` are not dropped.
+    """
+
+    def __init__(self, path, columns, until=math.inf, spared=()):
         self.path, self.columns, self.rows = Path(path), list(columns), []
         if self.path.is_file():
-            with open(self.path, newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                self.columns = list(reader.fieldnames or columns)
-                self.rows = [row for row in reader if None not in row.values() and float(row["kimg"]) <= until]
+            found, rows = read_rows(self.path)
+            self.columns = found or self.columns
+            self.rows = [row for row in rows if float(row["kimg"]) <= until or row.get("split") in spared]
         self._rewrite()
 
     def add(self, row):
@@ -70,6 +75,24 @@ class Table:
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+def read_rows(path):
+    """(columns, rows {column: text}) of a table, without the broken lines that a killed program or a full disk leaves."""
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        lines = csv.reader(line for line in file if "\0" not in line)
+        columns = next(lines, [])
+        rows = [dict(zip(columns, line)) for line in lines if len(line) == len(columns)]
+    if columns and "kimg" not in columns:
+        raise BadInput(f"{path} has no column kimg; restore it, or remove it and lose its rows")
+    return columns, [row for row in rows if _is_number(row.get("kimg", ""))]
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _text(value):

@@ -4,7 +4,6 @@ Nothing is remembered here: what is done, running or left is read from the runs'
 `echogan train` that a person would type, so a sweep can be mixed with single runs.
 """
 
-import csv
 import os
 import subprocess
 import sys
@@ -14,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from echogan.config import RunFolder
+from echogan.engine import checkpoint
+from echogan.engine.lock import held
+from echogan.engine.recorder import read_rows
 from echogan.errors import BadInput
 
 
@@ -38,8 +39,7 @@ class Job:
     def reached(self):
         """kimg of the last row of its losses.csv."""
         try:
-            with open(self.run.losses, newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+            rows = read_rows(self.run.losses)[1]
         except FileNotFoundError:
             return 0.0
         return float(rows[-1]["kimg"]) if rows else 0.0
@@ -71,7 +71,7 @@ def sweep(jobs, launch, slots, retries=1, callback=None, interval=1.0):
             if job.state == "running" and (code := job.handle.poll()) is not None:
                 free.append(job.device)
                 _judge(job, code, retries)
-            elif job.state == "elsewhere" and not _held(job.run):
+            elif job.state == "elsewhere" and not held(job.run):
                 job.state = "done" if finished(job) else "waiting"
         for job in jobs:
             if job.state == "waiting" and free:
@@ -83,7 +83,7 @@ def sweep(jobs, launch, slots, retries=1, callback=None, interval=1.0):
 
 
 def _start(job, launch, free):
-    if _held(job.run):  # of a sweep that was killed, or of a person
+    if held(job.run):  # of a sweep that was killed, or of a person
         job.state = "elsewhere"
         return
     job.device, job.state, job.tries = free.pop(0), "running", job.tries + 1
@@ -99,18 +99,11 @@ def _judge(job, code, retries):
 
 
 def finished(job):
-    """Whether a job's run has reached its kimg and can go on from there."""
-    return job.run.last.is_file() and job.reached >= job.kimg * (1 - 1e-6)
+    """Whether a job's run has reached its kimg and can go on from there.
 
-
-def _held(run):
-    if not run.path.is_dir():
-        return False
-    try:
-        with FileLock(run.path / ".lock", timeout=0):
-            return False
-    except Timeout:
-        return True
+    Its last row does not tell: a run may have been killed, or have diverged, between that row and the weights of its moment.
+    """
+    return checkpoint.reached(job.run.last) >= job.kimg * (1 - 1e-6)
 
 
 def _last_line(path):

@@ -148,9 +148,12 @@ class Run:
     def readings(self):
         """The rows of metrics.csv but those that report: of TEST, and of all frames at once as others measure FID.
 
-        Rows from before tables told the stage are of the one that the later rows of their run tell, if it is one.
+        Training tells the `variety` of all that it reads: rows that `echogan evaluate --keep` added rank nothing, as they
+        choose nothing there. Rows from before tables told the stage are of the one that the later rows of their run tell, if
+        it is one.
         """
         rows = self.metrics[~self.metrics["split"].isin(REPORTS)] if "split" in self.metrics else self.metrics
+        rows = rows[rows["variety"].notna()] if "variety" in rows else rows
         told = set(rows.get("stage", ())) - {""}
         return rows.assign(stage=told.pop()) if len(told) == 1 else rows
 
