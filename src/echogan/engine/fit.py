@@ -77,8 +77,7 @@ def enough_memory(batch, settings):
         parts = settings.accumulate
         raise BadInput(
             f"a batch of {batch} in {parts} part{'s' * (parts > 1)} does not fit on {hardware(pick_device(settings.device))}; "
-            f"use --accumulate {2 * parts}, which needs half the memory, or a smaller batch; in a notebook: change = "
-            f'"batch={max(batch // 2, 1)}"'
+            f"use --accumulate {2 * parts}, in a notebook accumulate = {2 * parts}, for half the memory, or a smaller batch"
         ) from None
 
 

@@ -200,7 +200,7 @@ class Engine:
             if scaler.get_scale() < 1:
                 raise BadInput(
                     f"the gradients of {child} are not numbers in fp16 at any loss scale, so nothing is learnt any more; train "
-                    'with --precision fp32 under another name; in a notebook: Settings(..., precision="fp32")'
+                    'with --precision fp32 under another name; in a notebook: precision = "fp32"'
                 )
 
     # -------------------------------------------------------------------------------------------- state
