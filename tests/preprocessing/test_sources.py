@@ -1,11 +1,15 @@
 import shutil
 
+import numpy as np
 import pytest
+from pydicom import Dataset, Sequence, dcmread
 from pydicom.data import get_testdata_file
 
 from echogan.errors import BadInput
 from echogan.preprocessing.sources import find_source
+from tests.data.dicoms import write
 from tests.data.studies import beating, write_avi, write_study
+from tests.preprocessing.pictures import zipped
 
 CINE = get_testdata_file("examples_ybr_color.dcm", download=False)
 
@@ -40,6 +44,27 @@ def test_a_folder_holds_what_can_be_read_and_no_two_names_clash(tmp_path):
     source = find_source(tmp_path / "in")
     assert {job.name for job in source.jobs} == {"a_avi", "a_dcm", "b_a", "IM0001"}
     assert {job.read().name for job in source.jobs} == {"a", "IM0001"}
+
+
+def scanned(path, patient, study):
+    """An ultrasound file with a long private sequence of undefined length before the tags that say whose it is."""
+    write(path, np.zeros((2, 48, 64), np.uint8), PatientID=patient, StudyInstanceUID=study)
+    tags, item = dcmread(path), Dataset()
+    item.add_new(0x00190011, "OB", bytes(100_000))
+    tags.add_new(0x00190010, "LO", "VENDOR")
+    tags.add_new(0x00191010, "SQ", Sequence([item]))
+    tags[0x00191010].is_undefined_length = item.is_undefined_length_sequence_item = True
+    tags.save_as(path)
+    return path
+
+
+def test_the_files_of_a_patient_stay_together_in_a_zip_whatever_their_headers_hold(tmp_path):
+    (tmp_path / "in").mkdir()
+    files = [scanned(tmp_path / "in" / f"IM{i:02d}", "4711", "1.2.3") for i in range(6)]
+    whole = find_source(tmp_path / "in")
+    packed = find_source(zipped(tmp_path / "in.zip", {file.name: file.read_bytes() for file in files}))
+    assert len({job.patient for job in whole.jobs}) == 1
+    assert [job.patient for job in packed.jobs] == [job.patient for job in whole.jobs]
 
 
 def test_what_holds_no_recording_is_refused(tmp_path):

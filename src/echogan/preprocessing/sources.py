@@ -3,7 +3,6 @@
 import hashlib
 from functools import partial
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from echogan.data import hc18, stills
 from echogan.data.echonet import kind_of, open_study, read_recording
@@ -18,7 +17,6 @@ KIND = "ultrasound recordings"
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
 CAMUS_SUFFIXES = (".nii.gz", ".nii", ".mhd", ".hdf5", ".h5")
 _DICOM_HEAD = 132  # bytes up to its mark
-_DICOM_TAGS = 2**16  # bytes that hold the patient's tags
 
 
 def find_source(path, seed=0):
@@ -98,8 +96,8 @@ def _single(path):
 def _recordings(tree, readers, seed):
     """Every recording of a folder or ZIP; whose it is, its sub-folder or its name tells."""
     named = _named(readers)
-    patient, how = _patients(tree, readers, named)
-    split, warnings = seeded(sorted(set(patient)), seed)
+    patient, how, warnings = _patients(tree, readers, named)
+    split, moved = seeded(sorted(set(patient)), seed)
     jobs = [
         Job(
             name,
@@ -112,7 +110,7 @@ def _recordings(tree, readers, seed):
         for (name, file), who in zip(named.items(), patient)
     ]
     kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
-    return Source(tree.root, kind, jobs, _told(SHARES, "patients", seed, how), warnings=warnings)
+    return Source(tree.root, kind, jobs, _told(SHARES, "patients", seed, how), warnings=[*warnings, *moved])
 
 
 def _named(files):
@@ -147,27 +145,18 @@ def _read_dicom(path):
 
 
 def _patients(tree, readers, named):
-    """The patient of each recording, and how it is known: DICOM files say it themselves, without telling who it is."""
+    """The patient of each recording, how that is known, and sentences; DICOM files say it, without telling who it is."""
+    warnings = []
     known, how = patients_of([PurePosixPath(file).with_suffix("").as_posix() for file in readers])
     patient = {file: known.get(PurePosixPath(file).with_suffix("").as_posix(), name) for name, file in named.items()}
     files = [file for file, reader in readers.items() if reader is _read_dicom]
     if files:
         from echogan.data.dicom import pseudonyms
 
-        with TemporaryDirectory() as scratch:
-            heads = {file: _head(tree, file, Path(scratch) / f"{i}") for i, file in enumerate(files)}
-            called = pseudonyms(list(heads.values()))
-        patient |= {file: called[head] for file, head in heads.items()}
+        called, warnings = pseudonyms(files, tree.opened)
+        patient |= called
         how = "PatientID (hashed)" + ("" if len(files) == len(readers) else f", those of videos by {how}")
-    return [patient[file] for file in named.values()], how
-
-
-def _head(tree, file, copy):
-    """A path at which the tags of a DICOM can be read: of one in a ZIP its head is copied."""
-    if isinstance(tree, Folder):
-        return tree.root / file
-    copy.write_bytes(tree.read(file, first=_DICOM_TAGS))
-    return copy
+    return [patient[file] for file in named.values()], how, warnings
 
 
 def _told(shares, of, seed, how):
