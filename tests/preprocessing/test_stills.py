@@ -93,6 +93,20 @@ def test_frames_can_be_made_smaller_with_their_masks_and_labels(tmp_path):
     assert list(found.index["phase"]) == ["first", "last"]
 
 
+def test_frames_of_another_size_keep_their_recordings_and_marks_and_measure_the_same(tmp_path):
+    table = (
+        "file,video,patient,split,duplicate_of,spacing_mm\n"
+        "v_0.jpg,v,p,TRAIN,,0.5\nv_1.jpg,v,p,TRAIN,w_0.jpg,0.5\nw_0.jpg,w,q,TEST,,0.5\n"
+    )
+    pictures = {"v_0": picture(0, (128, 128)), "v_1": picture(1, (128, 128)), "w_0": picture(1, (128, 128))}
+    files = {f"{name}.jpg": jpeg(image) for name, image in pictures.items()}
+    source = write(tmp_path / "in", {"index.csv": table.encode(), **files})
+    found = frames_of(source, tmp_path / "out").index
+    assert list(found["video"]) == ["v", "v", "w"] and list(found["spacing_mm"]) == [1.0] * 3
+    assert list(found["duplicate_of"].fillna("")) == ["", "w_0.png", ""]
+    assert found.equals(frames_of(tmp_path / "out", tmp_path / "again").index)
+
+
 def test_pictures_of_other_shapes_stand_in_the_middle_of_a_black_square(tmp_path):
     write(tmp_path / "in", {"a.png": png(np.full((64, 32), 200, np.uint8))})
     (image,) = frames_of(tmp_path / "in", tmp_path / "out").images
@@ -185,6 +199,10 @@ HOPELESS = {
     "index: half a split": (index("file,split\na.png,TRAIN\nb.png,\n"), "has the split None; write TRAIN, VAL, TEST"),
     "index: empty": (index(""), "index.csv needs a column `file`"),
     "index: not text": ({**TWO, "index.csv": b"file\n\xff\xfe\n"}, "index.csv is not a table"),
+    "index: spacing": (
+        index("file,spacing_mm\na.png,wide\n"),
+        "has the spacing_mm 'wide'; write millimetres per pixel",
+    ),
     "index: a long row": (index("file,patient\na.png,p,q\n"), "index.csv needs a column `file`"),
     "labels": (index("file\na.png\n", **{"labels.json": b'{"a": 900}'}), "labels.json must map names to numbers"),
     "manifest": (index("file\na.png\n", **{"manifest.json": b"{"}), "manifest.json is not valid JSON"),

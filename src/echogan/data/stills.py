@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -12,7 +13,8 @@ from echogan.errors import BadInput
 
 KIND = "ultrasound pictures"
 INDEX, MANIFEST, LABELS, DATASET = "index.csv", "manifest.json", "labels.json", "dataset.json"
-STATED = ("view", "phase", "frame", "EF", "quality", "domain", "spacing_mm")  # what index.csv may say of a picture
+# What index.csv may say of a picture; `spacing_mm` is of its own pixels.
+STATED = ("video", "view", "phase", "frame", "EF", "quality", "duplicate_of", "domain", "spacing_mm")
 _FOLDERS = {"train": "TRAIN", "val": "VAL", "valid": "VAL", "validation": "VAL", "test": "TEST"}
 
 
@@ -97,12 +99,23 @@ def _of_index(tree, names, kind):
                 f"{tree.path(INDEX)} names {_line(row['file'])!r}, which is not there whole; pack the frames again"
             )
         known = {key: row[key] for key in STATED if row.get(key)}
+        if "spacing_mm" in known:
+            known["spacing_mm"] = _millimetres(tree, known["spacing_mm"])
         name = PurePosixPath(row["file"]).with_suffix("").as_posix()
         stills.append(Still(file, name, name, _line(row.get("patient")) or None, row.get("split") or None, mask, known))
     listed = {still.file for still in stills}
     return Stills(
         kind, stills, [name for name in pictures(names) if name not in listed and "masks/" not in name], labels
     )
+
+
+def _millimetres(tree, text):
+    try:
+        if 0 < float(text) < math.inf:
+            return float(text)
+    except ValueError:
+        pass
+    raise BadInput(f"{tree.path(INDEX)} has the spacing_mm {_line(text)!r}; write millimetres per pixel, or nothing")
 
 
 def _line(text):

@@ -112,7 +112,10 @@ def extract_one(job, settings, folder):
         if clip.masks:
             mask = squared(clip.masks[0], settings.size, cv2.INTER_NEAREST_EXACT)
             _write(folder, f"{job.name}.png", mask, "masks")
-        return Outcome(job.name, [{**_known(job, clip), **row}], digest, warnings=clip.warnings)
+        known = _known(job, clip)
+        if "spacing_mm" in known:
+            known["spacing_mm"] *= max(frames[0].shape) / settings.size
+        return Outcome(job.name, [{**known, **row}], digest, warnings=clip.warnings)
     return _recording(job, clip, frames, digest, settings, folder)
 
 

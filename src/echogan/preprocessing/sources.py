@@ -193,7 +193,14 @@ def _owners(found):
 
 def _still(tree, still, kind, patient, split):
     read, digest = partial(stills.read_still, tree, still, kind), partial(_digests, tree, still.file, still.mask)
-    return Job(still.name.replace("/", "_"), split, read, digest, patient, still=True, known=still.known)
+    known = dict(still.known)
+    if "duplicate_of" in known:
+        known["duplicate_of"] = f"{_flat(PurePosixPath(known['duplicate_of']).with_suffix('').as_posix())}.png"
+    return Job(_flat(still.name), split, read, digest, patient, still=True, known=known)
+
+
+def _flat(name):
+    return name.replace("/", "_")
 
 
 def _digests(tree, *files):

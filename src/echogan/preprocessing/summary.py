@@ -37,7 +37,7 @@ def summarise(out, found, settings, outcomes):
     if not used:
         _refuse(found, outcomes)
     rows = [row for o in used for row in o.rows]
-    pairs = list(shared(rows))
+    pairs = list(shared([row for row in rows if "duplicate_of" not in row]))
     for row, kept in pairs:
         row["duplicate_of"] = kept["file"]
     both = across(pairs)
@@ -46,7 +46,7 @@ def summarise(out, found, settings, outcomes):
         kind=found.kind,
         recordings=len(used),
         images=len(rows),
-        duplicates=len(pairs),
+        duplicates=sum("duplicate_of" in row for row in rows),
         skipped=_relative(found, found.skipped + [(o.name, o.skipped) for o in outcomes if o.skipped]),
         warnings=found.warnings + _warnings(found, settings, used, both),
         agreement=phase.agreement([o.apart for o in used if o.apart]),
