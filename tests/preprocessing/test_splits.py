@@ -53,9 +53,33 @@ def test_shares_can_be_others():
 def test_patients_are_read_from_frame_names_then_sub_folders_then_not_at_all():
     assert patients_of(["0XA_f0", "0XA_f3", "b/0XB_f12"])[0] == {"0XA_f0": "0XA", "0XA_f3": "0XA", "b/0XB_f12": "b_0XB"}
     assert patients_of(["p1/one", "p1/two", "p2/one"])[0] == {"p1/one": "p1", "p1/two": "p1", "p2/one": "p2"}
+    assert patients_of(["patient01_2CH_ED", "patient01_4CH_f1", "patient02_2CH"])[0] == {
+        "patient01_2CH_ED": "patient01", "patient01_4CH_f1": "patient01", "patient02_2CH": "patient02"
+    }  # fmt: skip
     for unknown in (["one", "two"], ["only/one", "only/two"], ["one", "p2/two"]):
         known, how = patients_of(unknown)
         assert known == {} and "no two files are known to be of one patient" in how
+
+
+@pytest.mark.parametrize(
+    "case, others",
+    {
+        "visits": ["p1/visit1/a", "p1/visit2/a", "p2/visit1/a"],
+        "numbers of frames": ["p1/2CH_f0", "p1/4CH_f0", "p2/2CH_f0"],
+        "a file beside the folders": ["p1/a", "p1/b", "p2/a", "overview"],
+        "a folder around them": ["study/p1/a", "study/p1/b", "study/p2/a", "notes"],
+    }.items(),
+)
+def test_the_top_sub_folder_is_the_patient_whatever_is_in_it_or_beside_it(case, others):
+    known, how = patients_of(others)
+    inside = [name for name in others if "/" in name]
+    assert how == "sub-folders" and [known.get(name) for name in inside] == ["p1", "p1", "p2"]
+    assert set(known) == set(inside)
+
+
+@pytest.mark.parametrize("name", ["view4_{}", "frame{}", "2CH_{}"])
+def test_a_beginning_that_names_no_patient_makes_none(name):
+    assert patients_of([name.format(i) for i in range(9)])[0] == {}
 
 
 def test_a_patient_in_two_splits_is_an_error_that_lists_all_of_them():

@@ -29,6 +29,7 @@ def test_a_folder_of_pictures_keeps_their_content_and_is_split_by_patient(tmp_pa
     assert (found.index.groupby("patient")["split"].nunique() == 1).all() and found.index["patient"].nunique() == 20
     assert found.kind == "ultrasound pictures" and found.manifest["counts"]["split"]["TRAIN"]["patients"] >= 12
     assert "file names, up to _f<number>" in found.manifest["splits"] and "mask" not in found.manifest
+    assert found.manifest["warnings"][0] == "20 patients, by file names, up to _f<number>"
 
 
 def test_folders_called_as_splits_are_the_splits(tmp_path):
@@ -37,7 +38,8 @@ def test_folders_called_as_splits_are_the_splits(tmp_path):
     found = frames_of(write(tmp_path / "in", {**files, "notes.txt": b"x"}), tmp_path / "out")
     assert Counter(found.index["split"]) == {"TRAIN": 2, "VAL": 2, "TEST": 2}
     assert found.manifest["splits"] == "as the source has them"
-    assert found.manifest["warnings"] == ["1 files were left out, first notes.txt"]
+    guessed = "6 patients, by file names: no two files are known to be of one patient"
+    assert found.manifest["warnings"] == [guessed, "1 files were left out, first notes.txt"]
     assert found.index["patient"].nunique() == 6
 
 
@@ -73,6 +75,7 @@ def test_a_data_set_for_stylegan2_ada(tmp_path):
     found = frames_of(zipped(tmp_path / "in.zip", dataset(12, labels)), tmp_path / "out")
     assert len(found) == 12 and found.index["file"][3] == "00000_img00000003.png"
     assert "no two files are known to be of one patient" in found.manifest["splits"]
+    assert find_source(zipped(tmp_path / "many.zip", dataset(1001))).warnings[0].startswith("1001 patients, by")
     assert found.manifest["warnings"][0].startswith("the labels of dataset.json are left out")
 
 
@@ -229,7 +232,7 @@ def test_pictures_that_our_own_splits_would_tear_apart_stay_in_one(tmp_path):
     found = frames_of(write(tmp_path / "in", files), tmp_path / "out")
     used = found.index[found.index["duplicate_of"].isna()]
     assert (
-        len(used) == 10 and "frames are in two splits; each is kept in TEST, else VAL" in found.manifest["warnings"][0]
+        len(used) == 10 and "frames are in two splits; each is kept in TEST, else VAL" in found.manifest["warnings"][-1]
     )
     assert len(found.manifest["shared_between_splits"]) >= 1
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from echogan.data.clip import SPLITS, Clip
@@ -56,6 +56,8 @@ def list_stills(tree):
     found = pictures(names)
     others = [name for name in names if name not in set(found) | {MANIFEST, DATASET}]
     stills, warnings = [_placed(name) for name in found], []
+    if DATASET in names:  # its folders number the pictures
+        stills = [replace(still, group=PurePosixPath(still.name).name) for still in stills]
     if any(still.split for still in stills):  # what lies beside the folders of the splits has none
         others += [still.file for still in stills if not still.split]
         stills = [still for still in stills if still.split]

@@ -11,7 +11,7 @@ from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
 from echogan.errors import BadInput
 from echogan.preprocessing import archive
 from echogan.preprocessing.jobs import Job, Source
-from echogan.preprocessing.splits import SHARES, check_patients, patients_of, seeded
+from echogan.preprocessing.splits import SHARES, check_patients, patients_of, seeded, told
 
 KIND = "ultrasound recordings"
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
@@ -146,15 +146,17 @@ def _read_dicom(path):
 
 def _patients(tree, readers, named):
     """The patient of each recording, how that is known, and sentences; DICOM files say it, without telling who it is."""
-    warnings = []
     known, how = patients_of([PurePosixPath(file).with_suffix("").as_posix() for file in readers])
     patient = {file: known.get(PurePosixPath(file).with_suffix("").as_posix(), name) for name, file in named.items()}
     files = [file for file, reader in readers.items() if reader is _read_dicom]
+    guessed = [who for file, who in patient.items() if file not in set(files)]
+    warnings = [told(guessed, how)] if guessed else []
     if files:
         from echogan.data.dicom import pseudonyms
 
-        called, warnings = pseudonyms(files, tree.opened)
+        called, said = pseudonyms(files, tree.opened)
         patient |= called
+        warnings += said
         how = "PatientID (hashed)" + ("" if len(files) == len(readers) else f", those of videos by {how}")
     return [patient[file] for file in named.values()], how, warnings
 
@@ -172,14 +174,15 @@ def _stills(tree, seed):
         raise BadInput(f"{tree.root} holds no picture; put PNG or JPEG files there")
     given = found.stills[0].split is not None
     patient, how = _owners(found.stills)
+    guessed = [told(patient, how)] if how != stills.INDEX else []
     split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
     jobs = [_still(tree, s, found.kind, who, s.split or split[who]) for s, who in zip(found.stills, patient)]
     check_patients(tree.root, [(job.patient, job.split) for job in jobs])
     others = [f"{len(found.others)} files were left out, first {found.others[0]}"] if found.others else []
-    told = "as the source has them" if given else _told(SHARES, "patients", seed, how)
+    splits = "as the source has them" if given else _told(SHARES, "patients", seed, how)
     return Source(
-        tree.root, found.kind, _unique(tree.root, jobs), told, strict=given, labels=found.labels,
-        warnings=[*found.warnings, *moved, *others],
+        tree.root, found.kind, _unique(tree.root, jobs), splits, strict=given, labels=found.labels,
+        warnings=[*found.warnings, *guessed, *moved, *others],
     )  # fmt: skip
 
 
@@ -225,9 +228,9 @@ def _hc18(place, frames, seed):
             hc18.exam(name), still=True)
         for name, at in frames.items()
     ]  # fmt: skip
-    told = _told(hc18.SHARES, "exams", seed, "file names, up to _")
+    splits = _told(hc18.SHARES, "exams", seed, "file names, up to _")
     return Source(
-        place if packed else place.root, hc18.KIND, jobs, told, labels=hc18.LABELS,
+        place if packed else place.root, hc18.KIND, jobs, splits, labels=hc18.LABELS,
         warnings=[*moved, "the published test frames have no outline and are left out"],
     )  # fmt: skip
 
