@@ -211,7 +211,7 @@ HOPELESS = {
     "manifest": (index("file\na.png\n", **{"manifest.json": b"{"}), "manifest.json is not valid JSON"),
     "two of a name": (
         {"a/b.png": png(picture()), "a_b.png": png(picture(1))},
-        "two pictures of .* would be called a_b",
+        "two files of .* would be called a_b",
     ),
 }
 

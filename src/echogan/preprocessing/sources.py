@@ -11,7 +11,7 @@ from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
 from echogan.errors import BadInput
 from echogan.preprocessing import archive
 from echogan.preprocessing.jobs import Job, Source
-from echogan.preprocessing.splits import SHARES, check_patients, patients_of, seeded, told
+from echogan.preprocessing.splits import SHARES, check_names, check_patients, patients_of, seeded, told
 
 KIND = "ultrasound recordings"
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
@@ -177,11 +177,12 @@ def _stills(tree, seed):
     guessed = [told(patient, how)] if how != stills.INDEX else []
     split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
     jobs = [_still(tree, s, found.kind, who, s.split or split[who]) for s, who in zip(found.stills, patient)]
+    check_names(tree.root, [job.name for job in jobs])
     check_patients(tree.root, [(job.patient, job.split) for job in jobs])
     others = [f"{len(found.others)} files were left out, first {found.others[0]}"] if found.others else []
     splits = "as the source has them" if given else _told(SHARES, "patients", seed, how)
     return Source(
-        tree.root, found.kind, _unique(tree.root, jobs), splits, strict=given, labels=found.labels,
+        tree.root, found.kind, jobs, splits, strict=given, labels=found.labels,
         warnings=[*found.warnings, *guessed, *moved, *others],
     )  # fmt: skip
 
@@ -208,14 +209,6 @@ def _flat(name):
 
 def _digests(tree, *files):
     return "".join(tree.digest(file) for file in files if file)
-
-
-def _unique(root, jobs):
-    names = [job.name for job in jobs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadInput(f"two pictures of {root} would be called {twice}; rename one of them")
-    return jobs
 
 
 def _hc18(place, frames, seed):

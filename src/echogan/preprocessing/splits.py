@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from itertools import takewhile
 from pathlib import PurePosixPath
 
@@ -72,6 +73,13 @@ def _flat(name):
 def told(patients, how):
     """The sentence that lets a user see what was taken for a patient."""
     return f"{len(set(patients))} patients, by {how}"
+
+
+def check_names(path, names):
+    """Refuse pictures of the source `path` that would be written to one file."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise BadInput(f"two files of {path} would be called {twice[0]}; rename one of them")
 
 
 def check_patients(path, pairs):
