@@ -67,6 +67,34 @@ def test_the_files_of_a_patient_stay_together_in_a_zip_whatever_their_headers_ho
     assert [job.patient for job in packed.jobs] == [job.patient for job in whole.jobs]
 
 
+def test_folders_called_as_splits_are_those_of_recordings_too(tmp_path):
+    for split in ("training", "Validation", "testing"):
+        for i in range(2):
+            write_avi(tmp_path / "in" / split / f"{split}{i}.avi", beating(2))
+    write_avi(tmp_path / "in" / "beside.avi", beating(2))
+    source = find_source(tmp_path / "in")
+    assert {job.name: job.split for job in source.jobs} == {
+        "training_training0": "TRAIN", "training_training1": "TRAIN", "Validation_Validation0": "VAL",
+        "Validation_Validation1": "VAL", "testing_testing0": "TEST", "testing_testing1": "TEST",
+    }  # fmt: skip
+    assert source.splits == "as the source has them" and len({job.patient for job in source.jobs}) == 6
+    assert any(sentence.startswith("1 recordings lie beside") for sentence in source.warnings)
+
+
+def test_a_lone_folder_called_test_is_no_split(tmp_path):
+    for name in ("p1/a", "p2/a", "test/a"):
+        write_avi(tmp_path / "in" / f"{name}.avi", beating(2))
+    assert [job.patient for job in find_source(tmp_path / "in").jobs] == ["p1", "p2", "test"]
+
+
+def test_a_patient_in_two_folders_of_splits_is_refused(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / "in" / split).mkdir(parents=True)
+        scanned(tmp_path / "in" / split / "IM1", "4711", "1.2.3")
+    with pytest.raises(BadInput, match=r"1 patients of .* are in two splits"):
+        find_source(tmp_path / "in")
+
+
 def test_what_holds_no_recording_is_refused(tmp_path):
     with pytest.raises(BadInput, match="gone is missing"):
         find_source(tmp_path / "gone")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from echogan.data.places import places
 from echogan.errors import BadInput
-from echogan.preprocessing.splits import across, check_patients, patients_of, seeded, shared
+from echogan.preprocessing.splits import across, check_patients, owners, patients_of, seeded, shared
 
 
 def names(n):
@@ -80,6 +81,21 @@ def test_the_top_sub_folder_is_the_patient_whatever_is_in_it_or_beside_it(case, 
 @pytest.mark.parametrize("name", ["view4_{}", "frame{}", "2CH_{}"])
 def test_a_beginning_that_names_no_patient_makes_none(name):
     assert patients_of([name.format(i) for i in range(9)])[0] == {}
+
+
+@pytest.mark.parametrize("around", ["", "study/"])
+def test_kinds_of_pictures_in_every_split_are_no_patients(around):
+    files = [f"{around}{split}/{kind}/{split}{i}.png" for split in ("train", "test") for kind in "xy" for i in range(2)]
+    patients, how, said = owners(places(files)[0])
+    assert len(set(patients)) == 8 and "no two files are known to be of one patient" in how
+    assert "x, y are in several splits and were not taken for patients" in said[1]
+
+
+@pytest.mark.parametrize("folders", [("p1", "p2"), ("0001",), ("smith", "jones/x")])
+def test_folders_that_are_numbered_or_of_one_split_are_patients(folders):
+    files = [f"train/{folder}/a.png" for folder in folders] + [f"test/{folders[0]}/b.png", "test/p9/b.png"]
+    patients, how, _ = owners(places(files)[0])
+    assert how == "sub-folders" and patients.count(folders[0]) == 2
 
 
 def test_a_patient_in_two_splits_is_an_error_that_lists_all_of_them():

@@ -7,16 +7,14 @@ from pathlib import Path, PurePosixPath
 from echogan.data import hc18, stills
 from echogan.data.echonet import kind_of, open_study, read_recording
 from echogan.data.tree import Folder, open_tree
-from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
+from echogan.data.video import VIDEO_SUFFIXES
 from echogan.errors import BadInput
-from echogan.preprocessing import archive
+from echogan.preprocessing import archive, recordings
 from echogan.preprocessing.jobs import Job, Source
-from echogan.preprocessing.splits import SHARES, check_names, check_patients, patients_of, seeded, told
+from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, owners, seeded
 
-KIND = "ultrasound recordings"
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
 CAMUS_SUFFIXES = (".nii.gz", ".nii", ".mhd", ".hdf5", ".h5")
-_DICOM_HEAD = 132  # bytes up to its mark
 
 
 def find_source(path, seed=0):
@@ -39,9 +37,8 @@ def find_source(path, seed=0):
         return _hc18(tree, frames, seed)
     if stills.INDEX in names:
         return _stills(tree, seed)
-    readers = {name: reader for name in names if (reader := _reader(tree, name))}
-    if readers:
-        return _recordings(tree, readers, seed)
+    if read_by := recordings.readers(tree, names):
+        return recordings.recordings(tree, read_by, seed)
     if stills.pictures(names):
         return _stills(tree, seed)
     _refuse_camus(path, names)
@@ -60,7 +57,7 @@ def is_study(folder):
     return (folder / "FileList.csv").is_file() or (folder / "Videos").is_dir()
 
 
-# ------------------------------------------------------------------------------------------------ recordings
+# ------------------------------------------------------------------------------------------------ one study, one file
 
 
 def _study(root):
@@ -85,84 +82,13 @@ def _single(path):
         if jobs:
             return Source(path, study.kind, jobs, study.splits, single=True)
     tree = Folder(path.parent)
-    reader = _reader(tree, path.name)
-    if reader is None:
+    read_by = recordings.readers(tree, [path.name])
+    if not read_by:
         raise BadInput(f"{path} is no recording; give a DICOM or a video ({', '.join(VIDEO_SUFFIXES)})")
     digest, local = partial(tree.digest, path.name), partial(tree.local, path.name)
-    job = Job(path.stem, "TRAIN", partial(reader, path), digest, local=local)
-    return Source(path, kind_of(path.parent, KIND), [job], "a single recording is TRAIN", single=True)
-
-
-def _recordings(tree, readers, seed):
-    """Every recording of a folder or ZIP; whose it is, its sub-folder or its name tells."""
-    named = _named(readers)
-    patient, how, warnings = _patients(tree, readers, named)
-    split, moved = seeded(sorted(set(patient)), seed)
-    jobs = [
-        Job(
-            name,
-            split[who],
-            partial(_read, tree, file, readers[file]),
-            partial(tree.digest, file),
-            patient=who,
-            local=partial(tree.local, file),
-        )
-        for (name, file), who in zip(named.items(), patient)
-    ]
-    kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
-    return Source(tree.root, kind, jobs, _told(SHARES, "patients", seed, how), warnings=[*warnings, *moved])
-
-
-def _named(files):
-    """name -> file: the path below the root without suffix, with it where two files would share a name."""
-    plain = ["_".join(PurePosixPath(file).with_suffix("").parts) for file in files]
-    full = ["_".join(PurePosixPath(file).parts).replace(".", "_") for file in files]
-    return {(long if plain.count(short) > 1 else short): file for short, long, file in zip(plain, full, files)}
-
-
-def _read(tree, file, reader):
-    with tree.local(file) as path:
-        try:
-            return reader(path)
-        except BadInput as error:
-            raise BadInput(str(error).replace(str(path), str(tree.path(file)))) from error
-
-
-def _reader(tree, name):
-    """The function that reads a file, or None where it is no recording."""
-    path = PurePosixPath(name)
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return read_video_clip
-    if path.name.upper() == "DICOMDIR" or path.suffix.lower() in stills.IMAGE_SUFFIXES:
-        return None
-    return _read_dicom if tree.read(name, first=_DICOM_HEAD)[128:] == b"DICM" else None
-
-
-def _read_dicom(path):
-    from echogan.data.dicom import read_dicom  # brings pydicom, which the processes that decode videos never need
-
-    return read_dicom(path)
-
-
-def _patients(tree, readers, named):
-    """The patient of each recording, how that is known, and sentences; DICOM files say it, without telling who it is."""
-    known, how = patients_of([PurePosixPath(file).with_suffix("").as_posix() for file in readers])
-    patient = {file: known.get(PurePosixPath(file).with_suffix("").as_posix(), name) for name, file in named.items()}
-    files = [file for file, reader in readers.items() if reader is _read_dicom]
-    guessed = [who for file, who in patient.items() if file not in set(files)]
-    warnings = [told(guessed, how)] if guessed else []
-    if files:
-        from echogan.data.dicom import pseudonyms
-
-        called, said = pseudonyms(files, tree.opened)
-        patient |= called
-        warnings += said
-        how = "PatientID (hashed)" + ("" if len(files) == len(readers) else f", those of videos by {how}")
-    return [patient[file] for file in named.values()], how, warnings
-
-
-def _told(shares, of, seed, how):
-    return f"{'/'.join(f'{share:.0%}' for share in shares)} of the {of} by hash (seed {seed}); {of} by {how}"
+    job = Job(path.stem, "TRAIN", partial(read_by[path.name], path), digest, local=local)
+    kind = kind_of(path.parent, recordings.KIND)
+    return Source(path, kind, [job], "a single recording is TRAIN", single=True)
 
 
 # ------------------------------------------------------------------------------------------------ pictures
@@ -173,26 +99,24 @@ def _stills(tree, seed):
     if not found.stills:
         raise BadInput(f"{tree.root} holds no picture; put PNG or JPEG files there")
     given = found.stills[0].split is not None
-    patient, how = _owners(found.stills)
-    guessed = [told(patient, how)] if how != stills.INDEX else []
+    patient, how, said = _owners(found.stills)
     split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
     jobs = [_still(tree, s, found.kind, who, s.split or split[who]) for s, who in zip(found.stills, patient)]
     check_names(tree.root, [job.name for job in jobs])
     check_patients(tree.root, [(job.patient, job.split) for job in jobs])
     others = [f"{len(found.others)} files were left out, first {found.others[0]}"] if found.others else []
-    splits = "as the source has them" if given else _told(SHARES, "patients", seed, how)
+    splits = "as the source has them" if given else drawn(SHARES, "patients", seed, how)
     return Source(
         tree.root, found.kind, jobs, splits, strict=given, labels=found.labels,
-        warnings=[*found.warnings, *guessed, *moved, *others],
+        warnings=[*found.warnings, *said, *moved, *others],
     )  # fmt: skip
 
 
 def _owners(found):
-    """The patient of each picture, and how it is known."""
+    """The patient of each picture, how it is known, and sentences."""
     if any(still.patient for still in found):
-        return [still.patient or still.name for still in found], stills.INDEX
-    known, how = patients_of([still.group for still in found])
-    return [known.get(still.group, still.name).replace("/", "_") for still in found], how
+        return [still.patient or still.name for still in found], stills.INDEX, []
+    return owners(found)
 
 
 def _still(tree, still, kind, patient, split):
@@ -221,7 +145,7 @@ def _hc18(place, frames, seed):
             hc18.exam(name), still=True)
         for name, at in frames.items()
     ]  # fmt: skip
-    splits = _told(hc18.SHARES, "exams", seed, "file names, up to _")
+    splits = drawn(hc18.SHARES, "exams", seed, "file names, up to _")
     return Source(
         place if packed else place.root, hc18.KIND, jobs, splits, labels=hc18.LABELS,
         warnings=[*moved, "the published test frames have no outline and are left out"],

@@ -13,6 +13,7 @@ SHARES = (0.8, 0.1, 0.1)
 _KEPT = ("TEST", "VAL", "TRAIN")  # where a picture that several splits hold stays: what is reported must not shrink
 _FRAME = re.compile(r"_f\d+$")  # <recording>_f<number>, as extraction names its frames
 _START = re.compile(r"([A-Za-z]+\d+|P[0-9a-f]{12})(_|$)")  # patient0001_..., or a pseudonym of ours
+_NUMBERED = re.compile(r"[A-Za-z]*[-_ ]?\d+")  # p1, patient0001, 0001
 _LISTED = 8  # cases a sentence names
 
 
@@ -68,6 +69,33 @@ def _tops(names):
 
 def _flat(name):
     return name.replace("/", "_")
+
+
+def owners(found):
+    """The patient of each of the found (with `name`, `group` and `split`, as a `Place`), how that is known, and sentences."""
+    groups, kinds = [place.group for place in found], []
+    while more := _kinds(groups, [place.split for place in found]):
+        groups, kinds = [group.partition("/")[2] for group in groups], kinds + more
+    known, how = patients_of(groups)
+    patients = [known.get(group, _flat(place.name)) for group, place in zip(groups, found)]
+    said = [told(patients, how)] if found else []
+    if kinds:
+        said.append(f"the folders {listed(kinds)} are in several splits and were not taken for patients")
+    return patients, how, said
+
+
+def _kinds(groups, splits):
+    """The top folders if every one is in several splits and none is numbered: of kinds of pictures, not of patients."""
+    of = {}
+    for group, split in zip(groups, splits):
+        of.setdefault(group.rpartition("/")[0].partition("/")[0], set()).add(split)
+    kinds = all(len(found) > 1 and top and not _NUMBERED.fullmatch(top) for top, found in of.items())
+    return sorted(of) if kinds else []
+
+
+def drawn(shares, of, seed, how):
+    """How splits of ours came about, for the data card."""
+    return f"{'/'.join(f'{share:.0%}' for share in shares)} of the {of} by hash (seed {seed}); {of} by {how}"
 
 
 def told(patients, how):

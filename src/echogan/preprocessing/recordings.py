@@ -1,0 +1,87 @@
+"""A folder or ZIP of recordings as jobs: what each is read by, whose it is, its split and its name."""
+
+from functools import partial
+from pathlib import PurePosixPath
+
+from echogan.data.echonet import kind_of
+from echogan.data.images import IMAGE_SUFFIXES
+from echogan.data.places import places
+from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
+from echogan.errors import BadInput
+from echogan.preprocessing.jobs import Job, Source
+from echogan.preprocessing.splits import SHARES, check_patients, drawn, owners, seeded
+
+KIND = "ultrasound recordings"
+_DICOM_HEAD = 132  # bytes up to its mark
+
+
+def readers(tree, names):
+    """name -> the function that reads it, of those files that are recordings."""
+    return {name: reader for name in names if (reader := _reader(tree, name))}
+
+
+def _reader(tree, name):
+    path = PurePosixPath(name)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return read_video_clip
+    if path.name.upper() == "DICOMDIR" or path.suffix.lower() in IMAGE_SUFFIXES:
+        return None
+    return _read_dicom if tree.read(name, first=_DICOM_HEAD)[128:] == b"DICM" else None
+
+
+def _read_dicom(path):
+    from echogan.data.dicom import read_dicom  # brings pydicom, which the processes that decode videos never need
+
+    return read_dicom(path)
+
+
+def recordings(tree, read_by, seed):
+    """The `Source` of the recordings in `read_by` (as from `readers`)."""
+    found, beside = places(list(read_by))
+    patient, how, said = _patients(tree, read_by, found)
+    given = found[0].split is not None
+    split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
+    jobs = [
+        _job(tree, place.file, name, who, place.split or split[who], read_by[place.file])
+        for place, name, who in zip(found, _named(found), patient)
+    ]
+    check_patients(tree.root, [(job.patient, job.split) for job in jobs])
+    kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
+    splits = "as the source has them" if given else drawn(SHARES, "patients", seed, how)
+    left = [f"{len(beside)} recordings lie beside the folders of the splits and were left out"] if beside else []
+    return Source(tree.root, kind, jobs, splits, warnings=[*said, *moved, *left])
+
+
+def _job(tree, file, name, patient, split, reader):
+    read, digest = partial(_read, tree, file, reader), partial(tree.digest, file)
+    return Job(name, split, read, digest, patient, local=partial(tree.local, file))
+
+
+def _read(tree, file, reader):
+    with tree.local(file) as path:
+        try:
+            return reader(path)
+        except BadInput as error:
+            raise BadInput(str(error).replace(str(path), str(tree.path(file)))) from error
+
+
+def _named(found):
+    """A name for each: the path below the root without suffix, with it where two files would share a name."""
+    plain = [place.name.replace("/", "_") for place in found]
+    full = [place.file.replace("/", "_").replace(".", "_") for place in found]
+    return [long if plain.count(short) > 1 else short for short, long in zip(plain, full)]
+
+
+def _patients(tree, read_by, found):
+    """The patient of each recording, how that is known, and sentences; DICOM files say it, without telling who it is."""
+    files = [place.file for place in found if read_by[place.file] is _read_dicom]
+    guessed, how, said = owners([place for place in found if place.file not in set(files)])
+    patient = dict(zip([place.file for place in found if place.file not in set(files)], guessed))
+    if files:
+        from echogan.data.dicom import pseudonyms
+
+        called, silent = pseudonyms(files, tree.opened)
+        patient |= called
+        said = [*said, *silent]
+        how = "PatientID (hashed)" + (f", those of videos by {how}" if guessed else "")
+    return [patient[place.file] for place in found], how, said
