@@ -43,6 +43,7 @@ def test_a_folder_holds_what_can_be_read_and_no_two_names_clash(tmp_path):
     (tmp_path / "in" / "notes.txt").write_text("no recording")
     source = find_source(tmp_path / "in")
     assert {job.name for job in source.jobs} == {"a_avi", "a_dcm", "b_a", "IM0001"}
+    assert source.warnings[-1] == "1 files are no recordings and were left out: 1 .txt"
     assert {job.read().name for job in source.jobs} == {"a", "IM0001"}
 
 
@@ -65,6 +66,13 @@ def test_the_files_of_a_patient_stay_together_in_a_zip_whatever_their_headers_ho
     packed = find_source(zipped(tmp_path / "in.zip", {file.name: file.read_bytes() for file in files}))
     assert len({job.patient for job in whole.jobs}) == 1
     assert [job.patient for job in packed.jobs] == [job.patient for job in whole.jobs]
+
+
+def test_no_recording_vanishes_behind_another_of_its_name(tmp_path):
+    for name in ("2023/01_a", "2023_01/a", "2023_01/b"):
+        write_avi(tmp_path / "in" / f"{name}.avi", beating(2))
+    with pytest.raises(BadInput, match=r"two files of .* would be called 2023_01_a_avi; rename one of them"):
+        find_source(tmp_path / "in")
 
 
 def test_folders_called_as_splits_are_those_of_recordings_too(tmp_path):

@@ -1,15 +1,16 @@
 """A folder or ZIP of recordings as jobs: what each is read by, whose it is, its split and its name."""
 
+from collections import Counter
 from functools import partial
 from pathlib import PurePosixPath
 
-from echogan.data.echonet import kind_of
+from echogan.data.echonet import KIND_FILES, kind_of
 from echogan.data.images import IMAGE_SUFFIXES
 from echogan.data.places import places
 from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
 from echogan.errors import BadInput
 from echogan.preprocessing.jobs import Job, Source
-from echogan.preprocessing.splits import SHARES, check_patients, drawn, owners, seeded
+from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, owners, seeded
 
 KIND = "ultrasound recordings"
 _DICOM_HEAD = 132  # bytes up to its mark
@@ -35,9 +36,10 @@ def _read_dicom(path):
     return read_dicom(path)
 
 
-def recordings(tree, read_by, seed):
-    """The `Source` of the recordings in `read_by` (as from `readers`)."""
+def recordings(tree, read_by, others, seed):
+    """The `Source` of the recordings in `read_by` (as from `readers`), beside which the tree has `others`."""
     found, beside = places(list(read_by))
+    beside = [f"{len(beside)} recordings lie beside the folders of the splits and were left out"] if beside else []
     patient, how, said = _patients(tree, read_by, found)
     given = found[0].split is not None
     split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
@@ -45,11 +47,11 @@ def recordings(tree, read_by, seed):
         _job(tree, place.file, name, who, place.split or split[who], read_by[place.file])
         for place, name, who in zip(found, _named(found), patient)
     ]
+    check_names(tree.root, [job.name for job in jobs])
     check_patients(tree.root, [(job.patient, job.split) for job in jobs])
     kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
     splits = "as the source has them" if given else drawn(SHARES, "patients", seed, how)
-    left = [f"{len(beside)} recordings lie beside the folders of the splits and were left out"] if beside else []
-    return Source(tree.root, kind, jobs, splits, warnings=[*said, *moved, *left])
+    return Source(tree.root, kind, jobs, splits, warnings=[*said, *moved, *_left_out(others), *beside])
 
 
 def _job(tree, file, name, patient, split, reader):
@@ -68,8 +70,16 @@ def _read(tree, file, reader):
 def _named(found):
     """A name for each: the path below the root without suffix, with it where two files would share a name."""
     plain = [place.name.replace("/", "_") for place in found]
-    full = [place.file.replace("/", "_").replace(".", "_") for place in found]
-    return [long if plain.count(short) > 1 else short for short, long in zip(plain, full)]
+    full, count = [place.file.replace("/", "_").replace(".", "_") for place in found], Counter(plain)
+    return [long if count[short] > 1 else short for short, long in zip(plain, full)]
+
+
+def _left_out(others):
+    """A sentence on files that are no recordings, by their kinds: names of files may be names of people."""
+    others = [PurePosixPath(name) for name in others if name not in KIND_FILES]
+    kinds = Counter(path.suffix.lower() or "without suffix" for path in others if path.name.upper() != "DICOMDIR")
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return [f"{kinds.total()} files are no recordings and were left out: {told}"] if kinds else []
 
 
 def _patients(tree, read_by, found):

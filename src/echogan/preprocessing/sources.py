@@ -38,7 +38,7 @@ def find_source(path, seed=0):
     if stills.INDEX in names:
         return _stills(tree, seed)
     if read_by := recordings.readers(tree, names):
-        return recordings.recordings(tree, read_by, seed)
+        return recordings.recordings(tree, read_by, [name for name in names if name not in read_by], seed)
     if stills.pictures(names):
         return _stills(tree, seed)
     _refuse_camus(path, names)
