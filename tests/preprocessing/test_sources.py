@@ -1,5 +1,6 @@
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from pydicom import Dataset, Sequence, dcmread
@@ -7,7 +8,7 @@ from pydicom.data import get_testdata_file
 
 from echogan.errors import BadInput
 from echogan.preprocessing.sources import find_source
-from tests.data.dicoms import write
+from tests.data.dicoms import scan, write
 from tests.data.studies import beating, write_avi, write_study
 from tests.preprocessing.pictures import zipped
 
@@ -101,6 +102,21 @@ def test_a_patient_in_two_folders_of_splits_is_refused(tmp_path):
         scanned(tmp_path / "in" / split / "IM1", "4711", "1.2.3")
     with pytest.raises(BadInput, match=r"1 patients of .* are in two splits"):
         find_source(tmp_path / "in")
+
+
+def test_colour_doppler_in_a_video_is_no_grey_tissue(tmp_path):
+    grey = scan(6)
+    write_avi(tmp_path / "in" / "grey.avi", grey)
+    writer = cv2.VideoWriter(str(tmp_path / "in" / "flow.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 50, (320, 240))
+    for frame in grey:
+        picture = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+        picture[100:130, 140:170] = (220, 30, 0)
+        writer.write(picture)
+    writer.release()
+    flow, plain = find_source(tmp_path / "in").jobs
+    with pytest.raises(BadInput, match=r"frame 0 of .*flow\.avi has colour in \d+% of its sector"):
+        flow.read()
+    assert plain.read().frames.shape == grey.shape
 
 
 def test_what_holds_no_recording_is_refused(tmp_path):

@@ -4,16 +4,21 @@ from collections import Counter
 from functools import partial
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from echogan.data.echonet import KIND_FILES, kind_of
 from echogan.data.images import IMAGE_SUFFIXES
 from echogan.data.places import places
-from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
+from echogan.data.video import VIDEO_SUFFIXES, colours, read_video_clip
 from echogan.errors import BadInput
+from echogan.preprocessing.align import find_sector
 from echogan.preprocessing.jobs import Job, Source
 from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, owners, seeded
 
 KIND = "ultrasound recordings"
 _DICOM_HEAD = 132  # bytes up to its mark
+# What is colour in a sector, as in a DICOM: on average, or in a small flow box.
+MEAN_CHROMA, COLOURED, COLOURED_SHARE = 6, 40, 0.01
 
 
 def readers(tree, names):
@@ -24,10 +29,30 @@ def readers(tree, names):
 def _reader(tree, name):
     path = PurePosixPath(name)
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        return read_video_clip
+        return read_video
     if path.name.upper() == "DICOMDIR" or path.suffix.lower() in IMAGE_SUFFIXES:
         return None
     return _read_dicom if tree.read(name, first=_DICOM_HEAD)[128:] == b"DICM" else None
+
+
+def read_video(path):
+    """A video as a `Clip` with its sector; a `BadInput` for colour in that, which is flow and not tissue.
+
+    Videos in EchoNet-Dynamic's own format are B-mode all, with a coloured mark of the probe.
+    """
+    clip = read_video_clip(path)
+    if clip.sector is not None:
+        return clip
+    clip.sector = find_sector(clip)
+    mask = clip.sector.mask()
+    for number, frame in enumerate(colours(path)):
+        spread = np.ptp(frame, axis=-1)[mask]
+        if spread.size and (spread.mean() > MEAN_CHROMA or (spread > COLOURED).mean() > COLOURED_SHARE):
+            raise BadInput(
+                f"frame {number} of {path} has colour in {(spread > COLOURED).mean():.0%} of its sector (chroma "
+                f"{spread.mean():.0f} grey levels: Doppler, or a tint); give a grey recording"
+            )
+    return clip
 
 
 def _read_dicom(path):
