@@ -200,7 +200,7 @@ def test_a_recording_without_a_sector_is_skipped_by_name_but_not_in_the_folder(c
     visit(tmp_path / "in" / "DOE_X.dcm", np.full((5, 240, 320), 90, np.uint8), patient="MRN-4712")
     (tmp_path / "in" / "DOE_Y.dcm").write_bytes((clinic / "ROE.dcm").read_bytes()[:90_000])
     done = export(tmp_path / "in", tmp_path / "out", workers=1)
-    assert sorted(name for name, _ in done.skipped) == ["DOE_X", "DOE_Y"] and done.recordings == 5
+    assert sorted(name for name, _ in done.skipped) == ["DOE_X.dcm", "DOE_Y.dcm"] and done.recordings == 5
     assert any("sector" in line for line in done.problems) and any("but holds" in line for line in done.problems)
     assert list(secrets_in(tmp_path / "out")) == []
     assert read_json(tmp_path / "out" / "manifest.json")["skipped"] == 2

@@ -7,8 +7,9 @@ from pydicom import Dataset, Sequence, dcmread
 from pydicom.data import get_testdata_file
 
 from echogan.errors import BadInput
+from echogan.preprocessing.extract import extract
 from echogan.preprocessing.sources import find_source
-from tests.data.dicoms import scan, write
+from tests.data.dicoms import region, scan, write
 from tests.data.studies import beating, write_avi, write_study
 from tests.preprocessing.pictures import zipped
 
@@ -43,9 +44,10 @@ def test_a_folder_holds_what_can_be_read_and_no_two_names_clash(tmp_path):
     shutil.copy(CINE, tmp_path / "in" / "DICOMDIR")
     (tmp_path / "in" / "notes.txt").write_text("no recording")
     source = find_source(tmp_path / "in")
-    assert {job.name for job in source.jobs} == {"a_avi", "a_dcm", "b_a", "IM0001"}
+    pseudonym = source.jobs[0].patient
+    assert [job.name for job in source.jobs] == [f"{pseudonym}_1", "a", f"{pseudonym}_2", "b_a"]
     assert source.warnings[-1] == "1 files are no recordings and were left out: 1 .txt"
-    assert {job.read().name for job in source.jobs} == {"a", "IM0001"}
+    assert [job.read().name for job in source.jobs] == [f"{pseudonym}_1", "a", f"{pseudonym}_2", "a"]
 
 
 def scanned(path, patient, study):
@@ -102,6 +104,47 @@ def test_a_patient_in_two_folders_of_splits_is_refused(tmp_path):
         scanned(tmp_path / "in" / split / "IM1", "4711", "1.2.3")
     with pytest.raises(BadInput, match=r"1 patients of .* are in two splits"):
         find_source(tmp_path / "in")
+
+
+NAMED = ("DOE", "JOHN", "SMITH")
+
+
+def hospital(root):
+    """Studies of people whose folders name them; one file is damaged, one has two regions to be warned of."""
+    for i, (person, patient) in enumerate({"DOE_JOHN": "4711", "SMITH": "4712", "SMITH_ANN": "4713"}.items()):
+        (root / person).mkdir(parents=True)
+        regions = [region(0, 0, 319, 150), region(0, 151, 319, 239)] if person == "SMITH" else region(0, 0, 319, 239)
+        path = root / person / f"{person}.dcm"
+        write(path, scan(4, seed=i), regions, PatientID=patient, StudyInstanceUID=f"1.2.{i}")
+    damaged = root / "SMITH_ANN" / "SMITH_ANN.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    (root / "DOE_JOHN" / "DOE_JOHN.pdf").write_bytes(b"%PDF")
+    return root
+
+
+@pytest.mark.parametrize("place", ["folder", "zip", "file"])
+def test_no_path_of_a_dicom_leaves_with_its_frames(tmp_path, place):
+    source = hospital(tmp_path / "in")
+    if place == "zip":
+        files = {p.relative_to(source).as_posix(): p.read_bytes() for p in source.rglob("*") if p.is_file()}
+        source = zipped(tmp_path / "in.zip", files)
+    if place == "file":
+        source = source / "DOE_JOHN" / "DOE_JOHN.dcm"
+    summary = extract(source, tmp_path / "out", size=64, workers=1)
+    for path in (tmp_path / "out").rglob("*"):
+        told = path.name + (path.read_text(encoding="utf-8") if path.suffix in (".csv", ".json", ".md") else "")
+        assert not any(name in told for name in NAMED), path
+    if place != "file":
+        assert summary.recordings in (1, 2) and "SMITH_ANN/SMITH_ANN.dcm" in "".join(summary.problems)
+        assert any("files are no recordings and were left out: 1 .pdf" in line for line in summary.problems)
+
+
+def test_one_patient_id_for_everybody_is_suspected(tmp_path):
+    for i in range(3):
+        (tmp_path / "in" / f"{i}").mkdir(parents=True)
+        scanned(tmp_path / "in" / f"{i}" / "IM", "ANONYMOUS", f"1.2.{i}")
+    (sentence,) = find_source(tmp_path / "in").warnings
+    assert "is one patient with 3 studies in 3 folders; if these are of different people" in sentence
 
 
 def test_colour_doppler_in_a_video_is_no_grey_tissue(tmp_path):

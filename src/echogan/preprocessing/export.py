@@ -114,7 +114,7 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
         done = _summary(out, found, outcomes)
         _write_tables(folder, layout, found, outcomes, done)
     if key is not None:
-        rows = [(names[job.name], job.name, job.patient) for job in found.jobs]
+        rows = [(names[job.name], job.file or job.name, job.patient) for job in found.jobs]
         write_text(key, _table(("name", "recording", "patient"), rows))
     return done
 
@@ -148,7 +148,7 @@ def export_one(job, name, settings, folder):
             written = _avi if settings.layout == "echonet" else _pngs
             facts = written(clip, walk(), sector, mask, folder, name, settings)
     except BadInput as error:
-        return Outcome(job.name, skipped=str(error))
+        return Outcome(job.file or job.name, skipped=str(error))
     within = "" if marks.inside is None else len(marks.inside)
     row = {
         "name": name, "patient": name.split("_")[0], "split": job.split, "frames": count, "fps": clip.fps, **facts,

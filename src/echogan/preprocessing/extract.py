@@ -159,7 +159,7 @@ def _plan(found, settings):
     """What must be equal for interrupted work to go on, and for parts to be of one whole."""
     listed = "\n".join([found.tables, *(f"{job.name}\t{job.split}" for job in found.jobs)])
     return {
-        "source": found.root.resolve().name,
+        "source": found.name,
         "kind": found.kind,
         "tables and names": hashlib.sha256(listed.encode()).hexdigest()[:16],
         **asdict(settings),

@@ -74,7 +74,7 @@ def a_few(path, size=128):
             for kind in ("images", "masks" if found.labels else "images")
         )
     held = counts(pd.DataFrame([(j.split, j.patient or j.name) for j in found.jobs], columns=["split", "patient"]))
-    manifest = {"kind": found.kind, "source": found.root.resolve().name, "counts": held}
+    manifest = {"kind": found.kind, "source": found.name, "counts": held}
     index = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     return FrameSet(images, index, manifest, masks if found.labels else None, found.labels)
 

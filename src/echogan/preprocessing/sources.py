@@ -5,9 +5,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from echogan.data import hc18, stills
-from echogan.data.echonet import kind_of, open_study, read_recording
+from echogan.data.echonet import open_study, read_recording
 from echogan.data.tree import Folder, open_tree
-from echogan.data.video import VIDEO_SUFFIXES
 from echogan.errors import BadInput
 from echogan.preprocessing import archive, recordings
 from echogan.preprocessing.jobs import Job, Source
@@ -81,14 +80,7 @@ def _single(path):
         jobs = [job for job in study.jobs if job.name == path.stem]
         if jobs:
             return Source(path, study.kind, jobs, study.splits, single=True)
-    tree = Folder(path.parent)
-    read_by = recordings.readers(tree, [path.name])
-    if not read_by:
-        raise BadInput(f"{path} is no recording; give a DICOM or a video ({', '.join(VIDEO_SUFFIXES)})")
-    digest, local = partial(tree.digest, path.name), partial(tree.local, path.name)
-    job = Job(path.stem, "TRAIN", partial(read_by[path.name], path), digest, local=local)
-    kind = kind_of(path.parent, recordings.KIND)
-    return Source(path, kind, [job], "a single recording is TRAIN", single=True)
+    return recordings.single(path)
 
 
 # ------------------------------------------------------------------------------------------------ pictures

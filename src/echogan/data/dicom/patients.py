@@ -1,6 +1,7 @@
 """Which files are of one patient, without telling which: a keyed hash of PatientID."""
 
 import hashlib
+from pathlib import PurePath
 from typing import NamedTuple
 
 from pydicom.filereader import read_dataset, read_partial, read_preamble
@@ -10,6 +11,8 @@ from echogan.data.dicom.header import quiet
 from echogan.errors import BadInput
 
 _PERSON, _ISSUER, _INSTANCE, _STUDY = 0x00100020, 0x00100021, 0x00080018, 0x0020000D
+
+_MANY = 3  # studies of one patient, each in a folder of its own
 
 
 class _Said(NamedTuple):
@@ -28,7 +31,22 @@ def hashed(names, opened):
     whose = {name: s.person or of_study.get(s.study) or s.study or str(name) for name, s in said.items()}
     silent = sum(not (s.person or s.study) for s in said.values())
     told = f"{silent} DICOM files say neither their patient nor their study, or are damaged; each counts as a patient"
-    return {name: _hash(key, who) for name, who in whose.items()}, [told] if silent else []
+    called = {name: _hash(key, who) for name, who in whose.items()}
+    return called, ([told] if silent else []) + _suspicions(said, called)
+
+
+def _suspicions(said, called):
+    """Sentences on those who have many studies in many folders: one PatientID may have been given to everybody."""
+    studies, folders = {}, {}
+    for name, one in said.items():
+        studies.setdefault(called[name], set()).add(one.study)
+        folders.setdefault(called[name], set()).add(PurePath(name).parent)
+    return [
+        f"{who} is one patient with {len(studies[who])} studies in {len(folders[who])} folders; if these are of different "
+        "people (a PatientID such as ANONYMOUS), give each their own PatientID"
+        for who in studies
+        if min(len(studies[who]), len(folders[who])) >= _MANY
+    ]
 
 
 def _key(said):
