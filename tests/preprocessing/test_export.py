@@ -206,6 +206,13 @@ def test_a_recording_without_a_sector_is_skipped_by_name_but_not_in_the_folder(c
     assert read_json(tmp_path / "out" / "manifest.json")["skipped"] == 2
 
 
+def test_the_key_of_another_export_is_left_as_it_is(clinic, tmp_path):
+    (tmp_path / "key.csv").write_text("the only link")
+    with pytest.raises(BadInput, match=r"key\.csv exists, and may be all that links another export to its patients"):
+        export(clinic, tmp_path / "out", key=tmp_path / "key.csv", workers=1)
+    assert (tmp_path / "key.csv").read_text() == "the only link" and not (tmp_path / "out").exists()
+
+
 def test_an_unknown_frame_rate_is_asked_for(tmp_path):
     write(tmp_path / "a.dcm", scan(8))
     with pytest.raises(BadInput, match=r"a\.dcm does not say its frame rate; give one with --fps"):

@@ -105,6 +105,8 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
         raise BadInput(f"layout {layout!r} is unknown{nearest(layout, LAYOUTS)}")
     if key is not None and Path(key).resolve().is_relative_to(Path(out).resolve()):
         raise BadInput(f"{key} lies in {out}, where it would name everybody; choose a place outside for it")
+    if key is not None and Path(key).exists():
+        raise BadInput(f"{key} exists, and may be all that links another export to its patients; name another file")
     found = find_source(source)
     if found.unit != "recording":
         raise BadInput(f"{source} holds pictures, not recordings; give DICOM files or videos")
