@@ -162,6 +162,15 @@ def test_masks_of_another_size_than_the_images(labelled, tmp_path):
         load_frames(write(tmp_path, replace(labelled, masks=halved)))
 
 
+def test_a_row_without_a_file_is_named(frames, tmp_path):
+    write(tmp_path, frames)
+    text = (tmp_path / "index.csv").read_text().splitlines()
+    text[2] = text[2][text[2].index(",") :]
+    (tmp_path / "index.csv").write_text("\n".join(text))
+    with pytest.raises(BadInput, match=r"index\.csv names no file in line 3; write it there, or remove the line"):
+        load_frames(tmp_path)
+
+
 def test_a_patient_in_two_splits_is_listed(frames, tmp_path):
     write(tmp_path, frames)
     table = pd.read_csv(tmp_path / "index.csv")

@@ -197,6 +197,9 @@ def read_index(path):
     missing = [c for c in COLUMNS if c not in index]
     if missing or not len(index):
         raise BadInput(f"{path} lacks {', '.join(missing) or 'rows'}; make the folder again with `echogan extract`")
+    if index["file"].isna().any():
+        line = int(index["file"].isna().to_numpy().argmax()) + 2
+        raise BadInput(f"{path} names no file in line {line}; write it there, or remove the line")
     wrong = set(index["split"]) - set(SPLITS)
     if wrong:
         raise BadInput(f"{path} has Split {sorted(map(str, wrong))[0]!r}; use {', '.join(SPLITS)} in upper case")
