@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 import echogan
+from echogan.data.cores import check_workers
 from echogan.data.dicom import is_dicom, open_dicom
 from echogan.data.echonet import FILE_LIST, TRACINGS
 from echogan.data.images import png_bytes
@@ -107,6 +108,7 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
         raise BadInput(f"{key} lies in {out}, where it would name everybody; choose a place outside for it")
     if key is not None and Path(key).exists():
         raise BadInput(f"{key} exists, and may be all that links another export to its patients; name another file")
+    check_workers(workers)
     found = find_source(source)
     if found.unit != "recording":
         raise BadInput(f"{source} holds pictures, not recordings; give DICOM files or videos")

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import echogan
+from echogan.data.cores import check_workers
 from echogan.data.images import png_bytes, squared
 from echogan.errors import BadInput, nearest
 from echogan.preprocessing import phase, selection, summary
@@ -88,6 +89,7 @@ def extract(
         if value not in known:
             raise BadInput(f"{what} {value!r} is unknown{nearest(value, known)}")
     check_size(size)
+    check_workers(workers)
     found, journal, shard = find_source(source, seed), Journal(Path(out)), shard or Shard()
     settings = Settings(size, phases, bilateral, frames_per_clip or ("all" if found.single else "4"), seed)
     try:
