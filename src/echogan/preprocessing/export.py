@@ -26,7 +26,7 @@ import echogan
 from echogan.data.cores import check_workers
 from echogan.data.dicom import is_dicom, open_dicom
 from echogan.data.echonet import FILE_LIST, TRACINGS
-from echogan.data.images import png_bytes
+from echogan.data.images import png_bytes, read_png
 from echogan.data.video import read_video, write_avi
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder, write_json, write_text
@@ -195,7 +195,7 @@ def _pngs(clip, frames, sector, mask, folder, name, settings):
     for i, frame in enumerate(frames):
         paths.append(folder / patient / f"{number}_{i:04d}.png")
         _write_png(paths[-1], (frame * mask)[box])
-    again = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths)
+    again = (read_png(path) for path in paths)
     _check(leftover(again, mask[box]), name, paths)
     row_mm, column_mm = clip.spacing_mm or (None, None)
     return {"height": mask[box].shape[0], "width": mask[box].shape[1], "row_mm": row_mm, "column_mm": column_mm}
