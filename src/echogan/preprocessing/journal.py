@@ -52,6 +52,8 @@ class Journal:
         check_new(self.out)
         claimed = self.folder / "finishing"
         if claimed.is_dir():  # a call that was killed while it finished; what it wrote is written again
+            for half in claimed.glob(".*.partial*"):  # under a name of its own, so nothing would replace it
+                half.unlink()
             os.replace(claimed, self.frames)
         if (self.folder / "plan.json").is_file():
             changed = differences(read_json(self.folder / "plan.json"), plan)
