@@ -35,7 +35,7 @@ def test_png_frames_and_what_was_skipped(clinic, tmp_path, capsys):
     (clinic / "broken.dcm").write_bytes((clinic / "DOE_0.dcm").read_bytes()[:5000])
     assert run("export", clinic, tmp_path / "out", "--layout", "png", "--workers", 1) == 0
     said = capsys.readouterr()
-    assert "skipped broken: " in said.err and "(png layout" in said.out
+    assert "skipped broken.dcm: " in said.err and "(png layout" in said.out
     assert len(list((tmp_path / "out").rglob("*.png"))) == 16
 
 

@@ -1,4 +1,5 @@
 import os
+import sys
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
@@ -84,6 +85,26 @@ def test_folders_come_whole_and_never_replace_what_is_there(tmp_path):
     with pytest.raises(BadInput, match="exists and is not empty"), atomic_folder(tmp_path / "f"):
         pass
     assert (tmp_path / "f" / "x").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links ask for rights there")
+def test_what_no_folder_can_replace_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path / "real")
+    for path, said in (
+        (tmp_path / "link", "link is a link, which no folder can replace"),
+        (Path(), "is the current folder or a disk"),
+        (tmp_path / "real", "is the current folder or a disk"),
+    ):
+        with pytest.raises(BadInput, match=said), atomic_folder(path):
+            raise AssertionError("the work began")
+    monkeypatch.setattr(os.path, "ismount", lambda path: True)
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(BadInput, match="is the current folder or a disk"), atomic_folder(tmp_path / "disk"):
+        raise AssertionError("the work began")
+    with pytest.raises(BadInput, match="disk is a folder; name a file in it"), atomic(tmp_path / "disk"):
+        raise AssertionError("the work began")
 
 
 def test_broken_json_is_named(tmp_path):

@@ -18,10 +18,13 @@ ROOT = Path(__file__).parents[1]
 MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "crypt", "posix"}
 CALLS = set(
     """fork forkpty link symlink symlink_to hardlink_to readlink lchown chown chroot mkfifo getuid geteuid getgid getpgid killpg
-    setsid nice sysconf statvfs sched_getaffinity sched_setaffinity wait3 wait4 getloadavg uname alarm
+    setsid nice sysconf statvfs sched_setaffinity wait3 wait4 getloadavg uname alarm
     SIGKILL SIGHUP SIGUSR1 SIGUSR2 SIGALRM""".split()
 )
-GUARDED = {"execve": 'sys.platform == "linux"'}  # name of the call -> what its function must ask first
+GUARDED = {  # name of the call -> what its function must ask first
+    "execve": 'sys.platform == "linux"',
+    "sched_getaffinity": 'hasattr(os, "sched_getaffinity")',
+}
 PLACES = re.compile(r"^/(tmp|dev|proc|usr|var|home)\b")
 READ = {"launch.py": ("/proc/cpuinfo", "/proc/self/status")}  # inside a `try` that goes on without it
 FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\\]|[. ]$')  # in a file name on Windows
@@ -70,7 +73,15 @@ def test_text_is_utf_8_whatever_the_system_writes():
 
 
 @pytest.mark.parametrize(
-    "line", ["import fcntl", "os.fork()", "path.symlink_to(x)", "os.execve(a, b, c)", "open('/tmp/x', 'rb')"]
+    "line",
+    [
+        "import fcntl",
+        "os.fork()",
+        "path.symlink_to(x)",
+        "os.execve(a, b, c)",
+        "os.sched_getaffinity(0)",
+        "open('/tmp/x', 'rb')",
+    ],
 )
 def test_the_check_sees_what_only_posix_has(line):
     assert any(only_posix("x.py:1", node, line) for node in ast.walk(ast.parse(line)))

@@ -16,6 +16,8 @@ def atomic(path):
     An exception (a full disk, an interrupt) leaves the old `path` as it was and nothing beside it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file in it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
         with _disk_errors(path):
@@ -38,8 +40,7 @@ def remove_leftovers(folder):
 def atomic_folder(path):
     """Yield an empty temporary folder that becomes `path` on success and vanishes on failure."""
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise BadInput(f"{path} exists and is not empty; choose another folder or remove it first")
+    check_new(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -51,6 +52,16 @@ def atomic_folder(path):
             os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new(path):
+    """A `BadInput` unless a folder can become `path` by one rename, which work of hours may end with."""
+    if path.is_symlink():
+        raise BadInput(f"{path} is a link, which no folder can replace; give a new folder below the one it leads to")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise BadInput(f"{path} exists and is not empty; choose another folder or remove it first")
+    if path.exists() and (os.path.ismount(path) or os.path.samefile(path, os.curdir)):
+        raise BadInput(f"{path} is the current folder or a disk, which no folder can replace; give a new folder in it")
 
 
 @contextmanager

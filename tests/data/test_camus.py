@@ -303,6 +303,16 @@ def test_the_older_release(tmp_path):
     assert clip.spacing_mm == pytest.approx((0.154, 0.308))
 
 
+def test_an_mhd_release_without_masks_of_sequences_says_so(tmp_path):
+    folder = tmp_path / "training" / "patient0001"
+    folder.mkdir(parents=True)
+    for part in ("ED", "ED_gt", "ES", "ES_gt", "sequence"):
+        (folder / f"patient0001_4CH_{part}.mhd").write_bytes(b"")
+    (folder / "Info_4CH.cfg").write_text("ED: 1\nES: 9\nNbFrame: 9\nImageQuality: Good\n")
+    with pytest.raises(BadInput, match=r"4CH_sequence_gt\.mhd is missing: this release has no masks of sequences"):
+        open_camus(tmp_path).views[0].read(every=True)
+
+
 def test_its_cfg_has_other_keys(tmp_path):
     text = "ED: 3\nES: 1\nNbFrame: 3\nSex: F\nAge: 60\nImageQuality: Medium\nLVedv: 94.1\nLVesv: 49.2\nLVef: 48\n"
     (tmp_path / "Info.cfg").write_text(text)

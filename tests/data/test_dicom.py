@@ -125,15 +125,35 @@ def visits(tmp_path, frames):
 
 
 def test_files_of_one_patient_have_one_pseudonym(visits):
-    a, b, c, d, e, f = pseudonyms(visits).values()
+    names, said = pseudonyms(visits)
+    a, b, c, d, e, f = names.values()
     assert a == b and d == e and len({a, c, d, f}) == 4
     assert all(name[0] == "P" and len(name) == 13 for name in (a, c, d, f))
+    assert said == ["1 DICOM files say neither their patient nor their study, or are damaged; each counts as a patient"]
 
 
 def test_pseudonyms_are_equal_on_any_machine_and_differ_between_studies(visits):
     assert pseudonyms(visits[::-1]) == pseudonyms(visits)
-    with_first, without = pseudonyms(visits), pseudonyms(visits[1:])
+    (with_first, _), (without, _) = pseudonyms(visits), pseudonyms(visits[1:])
     assert with_first[visits[1]] != without[visits[1]]  # so the hash is of more than the PatientID
+
+
+def test_a_file_without_patient_is_of_the_patient_of_its_study(tmp_path, frames):
+    told = {"a": ("4711", "1.1"), "b": ("", "1.1"), "c": ("", "1.2")}
+    paths = [
+        write(tmp_path / f"{name}.dcm", frames, PatientID=patient, StudyInstanceUID=study)
+        for name, (patient, study) in told.items()
+    ]
+    a, b, c = pseudonyms(paths)[0].values()
+    assert a == b != c
+
+
+def test_without_a_study_the_key_is_still_more_than_the_patient(tmp_path, frames):
+    one, other = (write(tmp_path / f"{name}.dcm", frames, PatientID="4711") for name in "ab")
+    assert pseudonyms([one])[0][one] != pseudonyms([other])[0][other]
+    bare = write(tmp_path / "c.dcm", frames, PatientID="4711", SOPInstanceUID="")
+    with pytest.raises(BadInput, match="no DICOM file has a StudyInstanceUID or SOPInstanceUID"):
+        pseudonyms([bare])
 
 
 # ------------------------------------------------------------------------------------------------ refusals

@@ -1,6 +1,7 @@
 """`FrameSet` and its folder: masks, domains, classes, and a fingerprint that older sets keep."""
 
 import hashlib
+import tracemalloc
 from dataclasses import replace
 
 import cv2
@@ -160,6 +161,30 @@ def test_masks_of_another_size_than_the_images(labelled, tmp_path):
     halved = np.stack([cv2.resize(m, (16, 16), interpolation=cv2.INTER_NEAREST) for m in labelled.masks])
     with pytest.raises(BadInput, match="not of the size of the images"):
         load_frames(write(tmp_path, replace(labelled, masks=halved)))
+
+
+def test_pictures_are_found_by_names_that_opencv_cannot_open(frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "imread", lambda *words: None)  # as on a Windows whose code page lacks a letter
+    write(tmp_path / "Größe 心", frames)
+    np.testing.assert_array_equal(load_frames(tmp_path / "Größe 心").images, frames.images)
+
+
+def test_loading_takes_no_second_copy_of_the_pictures(frames, tmp_path):
+    write(tmp_path, replace(frames, images=np.zeros((64, 256, 256), np.uint8)))
+    tracemalloc.start()
+    found = load_frames(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * found.images.nbytes
+
+
+def test_a_row_without_a_file_is_named(frames, tmp_path):
+    write(tmp_path, frames)
+    text = (tmp_path / "index.csv").read_text().splitlines()
+    text[2] = text[2][text[2].index(",") :]
+    (tmp_path / "index.csv").write_text("\n".join(text))
+    with pytest.raises(BadInput, match=r"index\.csv names no file in line 3; write it there, or remove the line"):
+        load_frames(tmp_path)
 
 
 def test_a_patient_in_two_splits_is_listed(frames, tmp_path):

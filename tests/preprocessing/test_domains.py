@@ -12,6 +12,7 @@ from echogan.data.truth import load_truth
 from echogan.errors import BadInput
 from echogan.preprocessing.domains import prepare_domains
 from tests.conftest import blobs
+from tests.preprocessing.pictures import jpeg
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,42 @@ def test_plain_folders_give_a_tenth_of_the_training_patients_to_val(folders, tmp
     assert summary.images == 48 and frames.masks is None and not (tmp_path / "out" / "truth").exists()
     assert set(frames.index["split"]) == {"TRAIN", "VAL", "TEST"}
     assert frames.index.groupby("patient")["split"].nunique().max() == 1
-    assert "trainA_s0" in set(frames.index["patient"]) and len(summary.warnings) == 2
+    assert set(frames.index["patient"]) == {f"s{i}" for i in range(8)}, "a patient may be in A and in B"
+    assert summary.warnings[0].endswith("8 patients, by file names, up to _f<number>") and len(summary.warnings) == 2
+
+
+def put(root, *files):
+    """Pictures, each unlike the others, in the folders of the domains."""
+    for file, image in zip(files, blobs(len(files))):
+        write_png(root / file, image)
+    return root
+
+
+FOLDERS = ("trainA", "trainB", "testA", "testB")
+
+
+def test_a_name_in_train_and_in_test_is_a_patient_torn_apart(tmp_path):
+    put(tmp_path / "in", *(f"{folder}/patient{i:04d}.png" for folder in FOLDERS for i in range(3)))
+    with pytest.raises(
+        BadInput, match=r"3 patients of .* are in two splits by their names \(patient0000, .*index\.csv"
+    ):
+        prepare_domains(tmp_path / "in", tmp_path / "out", size=64)
+
+
+def test_mere_numbers_name_nobody_but_a_pair_of_one_split_stays_together(tmp_path):
+    put(tmp_path / "in", *(f"{folder}/{i:04d}.png" for folder in FOLDERS for i in range(12)))
+    summary = prepare_domains(tmp_path / "in", tmp_path / "out", size=64)
+    index = load_frames(tmp_path / "out").index
+    assert "12 names are in two splits; they are numbers" in summary.warnings[1]
+    assert set(index["split"]) == {"TRAIN", "VAL", "TEST"} and index["patient"].nunique() == 24
+    assert (index.groupby("patient")["domain"].nunique() == 2).all()
+
+
+def test_two_pictures_that_would_become_one_file_are_refused(tmp_path):
+    put(tmp_path / "in", *(f"{folder}/{folder}0.png" for folder in FOLDERS))
+    (tmp_path / "in" / "trainA" / "trainA0.jpg").write_bytes(jpeg(blobs(9)[8]))
+    with pytest.raises(BadInput, match=r"two files of .* would be called trainA_trainA0\.png; rename one"):
+        prepare_domains(tmp_path / "in", tmp_path / "out", size=64)
 
 
 @pytest.mark.parametrize(

@@ -200,10 +200,17 @@ def test_a_recording_without_a_sector_is_skipped_by_name_but_not_in_the_folder(c
     visit(tmp_path / "in" / "DOE_X.dcm", np.full((5, 240, 320), 90, np.uint8), patient="MRN-4712")
     (tmp_path / "in" / "DOE_Y.dcm").write_bytes((clinic / "ROE.dcm").read_bytes()[:90_000])
     done = export(tmp_path / "in", tmp_path / "out", workers=1)
-    assert sorted(name for name, _ in done.skipped) == ["DOE_X", "DOE_Y"] and done.recordings == 5
+    assert sorted(name for name, _ in done.skipped) == ["DOE_X.dcm", "DOE_Y.dcm"] and done.recordings == 5
     assert any("sector" in line for line in done.problems) and any("but holds" in line for line in done.problems)
     assert list(secrets_in(tmp_path / "out")) == []
     assert read_json(tmp_path / "out" / "manifest.json")["skipped"] == 2
+
+
+def test_the_key_of_another_export_is_left_as_it_is(clinic, tmp_path):
+    (tmp_path / "key.csv").write_text("the only link")
+    with pytest.raises(BadInput, match=r"key\.csv exists, and may be all that links another export to its patients"):
+        export(clinic, tmp_path / "out", key=tmp_path / "key.csv", workers=1)
+    assert (tmp_path / "key.csv").read_text() == "the only link" and not (tmp_path / "out").exists()
 
 
 def test_an_unknown_frame_rate_is_asked_for(tmp_path):

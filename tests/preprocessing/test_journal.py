@@ -70,6 +70,7 @@ def test_a_call_that_was_killed_while_it_finished_is_finished_by_the_next(root, 
     def killed(journal, complete):
         os.replace(journal.frames, journal.folder / "finishing")
         (journal.folder / "finishing" / "index.csv").write_text("half")
+        (journal.folder / "finishing" / ".index.csv.1.partial.csv").write_text("half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Journal, "finish", killed)

@@ -88,6 +88,16 @@ def test_a_file_that_has_changed_is_read_again(tmp_path):
     assert prepared.kept(path) != before
 
 
+def test_a_folder_that_has_grown_is_read_again(tmp_path):
+    for i, image in enumerate(blobs(6)):
+        write_png(tmp_path / "scans" / f"p{i}.png", image)
+        if i in (3, 5):
+            assert len(prepare(tmp_path / "scans", size=64)) == i + 1
+    before = prepared.kept(tmp_path / "scans")
+    (tmp_path / "scans" / ".hidden").write_bytes(b"what a file manager leaves")
+    assert prepared.kept(tmp_path / "scans") == before
+
+
 def test_folders_of_one_name_do_not_share_their_frames(tmp_path):
     for place, n in (("one", 4), ("two", 5)):
         for i, image in enumerate(blobs(n)):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from echogan.data.places import places
 from echogan.errors import BadInput
-from echogan.preprocessing.splits import across, check_patients, patients_of, seeded, shared
+from echogan.preprocessing.splits import across, check_patients, owners, patients_of, seeded, shared
 
 
 def names(n):
@@ -53,9 +54,48 @@ def test_shares_can_be_others():
 def test_patients_are_read_from_frame_names_then_sub_folders_then_not_at_all():
     assert patients_of(["0XA_f0", "0XA_f3", "b/0XB_f12"])[0] == {"0XA_f0": "0XA", "0XA_f3": "0XA", "b/0XB_f12": "b_0XB"}
     assert patients_of(["p1/one", "p1/two", "p2/one"])[0] == {"p1/one": "p1", "p1/two": "p1", "p2/one": "p2"}
+    assert patients_of(["patient01_2CH_ED", "patient01_4CH_f1", "patient02_2CH"])[0] == {
+        "patient01_2CH_ED": "patient01", "patient01_4CH_f1": "patient01", "patient02_2CH": "patient02"
+    }  # fmt: skip
     for unknown in (["one", "two"], ["only/one", "only/two"], ["one", "p2/two"]):
         known, how = patients_of(unknown)
         assert known == {} and "no two files are known to be of one patient" in how
+
+
+@pytest.mark.parametrize(
+    "case, others",
+    {
+        "visits": ["p1/visit1/a", "p1/visit2/a", "p2/visit1/a"],
+        "numbers of frames": ["p1/2CH_f0", "p1/4CH_f0", "p2/2CH_f0"],
+        "a file beside the folders": ["p1/a", "p1/b", "p2/a", "overview"],
+        "a folder around them": ["study/p1/a", "study/p1/b", "study/p2/a", "notes"],
+    }.items(),
+)
+def test_the_top_sub_folder_is_the_patient_whatever_is_in_it_or_beside_it(case, others):
+    known, how = patients_of(others)
+    inside = [name for name in others if "/" in name]
+    assert how == "sub-folders" and [known.get(name) for name in inside] == ["p1", "p1", "p2"]
+    assert set(known) == set(inside)
+
+
+@pytest.mark.parametrize("name", ["view4_{}", "frame{}", "2CH_{}"])
+def test_a_beginning_that_names_no_patient_makes_none(name):
+    assert patients_of([name.format(i) for i in range(9)])[0] == {}
+
+
+@pytest.mark.parametrize("around", ["", "study/"])
+def test_kinds_of_pictures_in_every_split_are_no_patients(around):
+    files = [f"{around}{split}/{kind}/{split}{i}.png" for split in ("train", "test") for kind in "xy" for i in range(2)]
+    patients, how, said = owners(places(files)[0])
+    assert len(set(patients)) == 8 and "no two files are known to be of one patient" in how
+    assert "x, y are in several splits and were not taken for patients" in said[1]
+
+
+@pytest.mark.parametrize("folders", [("p1", "p2"), ("0001",), ("smith", "jones/x")])
+def test_folders_that_are_numbered_or_of_one_split_are_patients(folders):
+    files = [f"train/{folder}/a.png" for folder in folders] + [f"test/{folders[0]}/b.png", "test/p9/b.png"]
+    patients, how, _ = owners(places(files)[0])
+    assert how == "sub-folders" and patients.count(folders[0]) == 2
 
 
 def test_a_patient_in_two_splits_is_an_error_that_lists_all_of_them():

@@ -29,6 +29,7 @@ def test_a_folder_of_pictures_keeps_their_content_and_is_split_by_patient(tmp_pa
     assert (found.index.groupby("patient")["split"].nunique() == 1).all() and found.index["patient"].nunique() == 20
     assert found.kind == "ultrasound pictures" and found.manifest["counts"]["split"]["TRAIN"]["patients"] >= 12
     assert "file names, up to _f<number>" in found.manifest["splits"] and "mask" not in found.manifest
+    assert found.manifest["warnings"][0] == "20 patients, by file names, up to _f<number>"
 
 
 def test_folders_called_as_splits_are_the_splits(tmp_path):
@@ -37,7 +38,8 @@ def test_folders_called_as_splits_are_the_splits(tmp_path):
     found = frames_of(write(tmp_path / "in", {**files, "notes.txt": b"x"}), tmp_path / "out")
     assert Counter(found.index["split"]) == {"TRAIN": 2, "VAL": 2, "TEST": 2}
     assert found.manifest["splits"] == "as the source has them"
-    assert found.manifest["warnings"] == ["1 files were left out, first notes.txt"]
+    guessed = "6 patients, by file names: no two files are known to be of one patient"
+    assert found.manifest["warnings"] == [guessed, "1 files were left out, first notes.txt"]
     assert found.index["patient"].nunique() == 6
 
 
@@ -73,6 +75,7 @@ def test_a_data_set_for_stylegan2_ada(tmp_path):
     found = frames_of(zipped(tmp_path / "in.zip", dataset(12, labels)), tmp_path / "out")
     assert len(found) == 12 and found.index["file"][3] == "00000_img00000003.png"
     assert "no two files are known to be of one patient" in found.manifest["splits"]
+    assert find_source(zipped(tmp_path / "many.zip", dataset(1001))).warnings[0].startswith("1001 patients, by")
     assert found.manifest["warnings"][0].startswith("the labels of dataset.json are left out")
 
 
@@ -91,6 +94,20 @@ def test_frames_can_be_made_smaller_with_their_masks_and_labels(tmp_path):
     assert found.kind == "synthetic phantom" and found.labels == {"background": 0, "atrium": 3}
     np.testing.assert_array_equal(found.masks[1], mask[::2, ::2])
     assert list(found.index["phase"]) == ["first", "last"]
+
+
+def test_frames_of_another_size_keep_their_recordings_and_marks_and_measure_the_same(tmp_path):
+    table = (
+        "file,video,patient,split,duplicate_of,spacing_mm\n"
+        "v_0.jpg,v,p,TRAIN,,0.5\nv_1.jpg,v,p,TRAIN,w_0.jpg,0.5\nw_0.jpg,w,q,TEST,,0.5\n"
+    )
+    pictures = {"v_0": picture(0, (128, 128)), "v_1": picture(1, (128, 128)), "w_0": picture(1, (128, 128))}
+    files = {f"{name}.jpg": jpeg(image) for name, image in pictures.items()}
+    source = write(tmp_path / "in", {"index.csv": table.encode(), **files})
+    found = frames_of(source, tmp_path / "out").index
+    assert list(found["video"]) == ["v", "v", "w"] and list(found["spacing_mm"]) == [1.0] * 3
+    assert list(found["duplicate_of"].fillna("")) == ["", "w_0.png", ""]
+    assert found.equals(frames_of(tmp_path / "out", tmp_path / "again").index)
 
 
 def test_pictures_of_other_shapes_stand_in_the_middle_of_a_black_square(tmp_path):
@@ -185,12 +202,16 @@ HOPELESS = {
     "index: half a split": (index("file,split\na.png,TRAIN\nb.png,\n"), "has the split None; write TRAIN, VAL, TEST"),
     "index: empty": (index(""), "index.csv needs a column `file`"),
     "index: not text": ({**TWO, "index.csv": b"file\n\xff\xfe\n"}, "index.csv is not a table"),
+    "index: spacing": (
+        index("file,spacing_mm\na.png,wide\n"),
+        "has the spacing_mm 'wide'; write millimetres per pixel",
+    ),
     "index: a long row": (index("file,patient\na.png,p,q\n"), "index.csv needs a column `file`"),
     "labels": (index("file\na.png\n", **{"labels.json": b'{"a": 900}'}), "labels.json must map names to numbers"),
     "manifest": (index("file\na.png\n", **{"manifest.json": b"{"}), "manifest.json is not valid JSON"),
     "two of a name": (
         {"a/b.png": png(picture()), "a_b.png": png(picture(1))},
-        "two pictures of .* would be called a_b",
+        "two files of .* would be called a_b",
     ),
 }
 
@@ -211,7 +232,7 @@ def test_pictures_that_our_own_splits_would_tear_apart_stay_in_one(tmp_path):
     found = frames_of(write(tmp_path / "in", files), tmp_path / "out")
     used = found.index[found.index["duplicate_of"].isna()]
     assert (
-        len(used) == 10 and "frames are in two splits; each is kept in TEST, else VAL" in found.manifest["warnings"][0]
+        len(used) == 10 and "frames are in two splits; each is kept in TEST, else VAL" in found.manifest["warnings"][-1]
     )
     assert len(found.manifest["shared_between_splits"]) >= 1
 

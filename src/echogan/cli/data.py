@@ -30,6 +30,9 @@ def extract(
     runs this command in each with --shard I/N and the same FRAMES on a shared disk: the task that ends last merges the
     parts, and the frames are those that one machine makes. A frame that two splits hold stays in TEST, else in VAL.
 
+    Folders called train, val and test are the splits. Of a DICOM its PatientID tells whose it is (only a hash of it is
+    kept), of other files the top sub-folder, else the name (patient0001_4CH); what was taken for a patient is said.
+
     Args:
         study: EchoNet-Dynamic folder or ZIP, DICOM, video (AVI, MP4 ...), HC18 (folder or .npz), or a folder or ZIP of
             recordings or of pictures (PNG, JPEG; a StyleGAN2-ADA data set too), which keep their content.

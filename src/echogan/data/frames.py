@@ -11,6 +11,7 @@ import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -161,12 +162,20 @@ def load_frames(folder):
 
 def _pictures(folder, names):
     """All pictures of one folder, uint8 (N, H, W)."""
+    shape = read_png(folder / names.iloc[0]).shape
+    pictures = np.empty((len(names), *shape), np.uint8)
     with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(read_png, (folder / name for name in names)))
-    shapes = {picture.shape for picture in pictures}
-    if len(shapes) > 1:
-        raise BadInput(f"the pictures in {folder} must be of one size, found {sorted(shapes)}; make the folder again")
-    return np.stack(pictures)
+        for _ in pool.map(partial(_fill, pictures, folder), range(len(names)), names):
+            pass
+    return pictures
+
+
+def _fill(pictures, folder, place, name):
+    picture = read_png(folder / name)
+    if picture.shape != pictures.shape[1:]:
+        found = sorted({picture.shape, pictures.shape[1:]})
+        raise BadInput(f"the pictures in {folder} must be of one size, found {found}; make the folder again")
+    pictures[place] = picture
 
 
 def _masks(folder, index, shape):
@@ -197,6 +206,9 @@ def read_index(path):
     missing = [c for c in COLUMNS if c not in index]
     if missing or not len(index):
         raise BadInput(f"{path} lacks {', '.join(missing) or 'rows'}; make the folder again with `echogan extract`")
+    if index["file"].isna().any():
+        line = int(index["file"].isna().to_numpy().argmax()) + 2
+        raise BadInput(f"{path} names no file in line {line}; write it there, or remove the line")
     wrong = set(index["split"]) - set(SPLITS)
     if wrong:
         raise BadInput(f"{path} has Split {sorted(map(str, wrong))[0]!r}; use {', '.join(SPLITS)} in upper case")

@@ -31,7 +31,11 @@ def grid(images, columns=None, gap=1):
 
 def read_png(path):
     """A grey picture uint8 (H, W)."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    try:
+        code = np.fromfile(path, np.uint8)  # imread itself finds no names beyond the code page of a Windows
+        image = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) if len(code) else None
+    except (OSError, cv2.error):
+        image = None
     if image is None:
         raise BadInput(f"{path} is missing or not an image; make it again, or remove it")
     return image

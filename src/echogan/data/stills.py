@@ -3,17 +3,19 @@
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from echogan.data.clip import SPLITS, Clip
 from echogan.data.images import IMAGE_SUFFIXES, decode
+from echogan.data.places import places
 from echogan.errors import BadInput
 
 KIND = "ultrasound pictures"
 INDEX, MANIFEST, LABELS, DATASET = "index.csv", "manifest.json", "labels.json", "dataset.json"
-STATED = ("view", "phase", "frame", "EF", "quality", "domain", "spacing_mm")  # what index.csv may say of a picture
-_FOLDERS = {"train": "TRAIN", "val": "VAL", "valid": "VAL", "validation": "VAL", "test": "TEST"}
+# What index.csv may say of a picture; `spacing_mm` is of its own pixels.
+STATED = ("video", "view", "phase", "frame", "EF", "quality", "duplicate_of", "domain", "spacing_mm")
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ def list_stills(tree):
         return _of_index(tree, names, kind)
     found = pictures(names)
     others = [name for name in names if name not in set(found) | {MANIFEST, DATASET}]
-    stills, warnings = [_placed(name) for name in found], []
-    if any(still.split for still in stills):  # what lies beside the folders of the splits has none
-        others += [still.file for still in stills if not still.split]
-        stills = [still for still in stills if still.split]
+    placed, beside = places(found)
+    stills, warnings = [Still(place.file, place.name, place.group, split=place.split) for place in placed], []
+    if DATASET in names:  # its folders number the pictures
+        stills = [replace(still, group=PurePosixPath(still.name).name) for still in stills]
     if DATASET in names and _json(tree, DATASET).get("labels"):
         warnings.append(f"the labels of {DATASET} are left out: without an {INDEX} nothing says what they mean")
-    return Stills(kind, stills, others, warnings=warnings)
+    return Stills(kind, stills, others + beside, warnings=warnings)
 
 
 def read_still(tree, still, kind):
@@ -70,16 +72,6 @@ def read_still(tree, still, kind):
         raise BadInput(f"{tree.path(still.mask)} is not of the size of its picture; make it again")
     name = PurePosixPath(still.file).stem
     return Clip(image[None], name, still.patient or name, kind, source=str(tree.path(still.file)), masks=masks)
-
-
-def _placed(file):
-    """The picture `file`, with the split that a folder above it is called by."""
-    path = PurePosixPath(file).with_suffix("")
-    for depth, part in enumerate(path.parts[:-1]):
-        if part.lower() in _FOLDERS:
-            rest = "/".join(path.parts[:depth] + path.parts[depth + 1 :])
-            return Still(file, path.as_posix(), rest, split=_FOLDERS[part.lower()])
-    return Still(file, path.as_posix(), path.as_posix())
 
 
 # ------------------------------------------------------------------------------------------------ index.csv
@@ -97,12 +89,23 @@ def _of_index(tree, names, kind):
                 f"{tree.path(INDEX)} names {_line(row['file'])!r}, which is not there whole; pack the frames again"
             )
         known = {key: row[key] for key in STATED if row.get(key)}
+        if "spacing_mm" in known:
+            known["spacing_mm"] = _millimetres(tree, known["spacing_mm"])
         name = PurePosixPath(row["file"]).with_suffix("").as_posix()
         stills.append(Still(file, name, name, _line(row.get("patient")) or None, row.get("split") or None, mask, known))
     listed = {still.file for still in stills}
     return Stills(
         kind, stills, [name for name in pictures(names) if name not in listed and "masks/" not in name], labels
     )
+
+
+def _millimetres(tree, text):
+    try:
+        if 0 < float(text) < math.inf:
+            return float(text)
+    except ValueError:
+        pass
+    raise BadInput(f"{tree.path(INDEX)} has the spacing_mm {_line(text)!r}; write millimetres per pixel, or nothing")
 
 
 def _line(text):

@@ -52,7 +52,7 @@ class Folder:
 
     def read(self, name, first=-1):
         """The bytes of a file, or the `first` of them."""
-        with self._opened(name) as file:
+        with self.opened(name) as file:
             if first < 0 and (self.root / name).stat().st_size > IN_MEMORY:
                 raise BadInput(_too_large(self.path(name)))
             return file.read(first)
@@ -64,11 +64,12 @@ class Folder:
 
     def digest(self, name):
         """Hash of the bytes of a file."""
-        with self._opened(name) as file:
+        with self.opened(name) as file:
             return _digest(file)
 
     @contextmanager
-    def _opened(self, name):
+    def opened(self, name):
+        """The bytes of a file as a stream that can seek."""
         try:
             with open(self.root / name, "rb") as file:
                 yield file
@@ -92,7 +93,7 @@ class Archive:
 
     def read(self, name, first=-1):
         """The bytes of a member, or the `first` of them; larger ones than `IN_MEMORY` are refused."""
-        with self._opened(name) as file:
+        with self.opened(name) as file:
             if first < 0 and _members(self.root)[name].file_size > IN_MEMORY:
                 raise BadInput(_too_large(self.path(name)))
             return file.read(first)
@@ -102,17 +103,18 @@ class Archive:
         """A copy of a member in a temporary folder, for as long as the context lasts."""
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / Path(name).name
-            with self._opened(name) as member, open(path, "wb") as file:
+            with self.opened(name) as member, open(path, "wb") as file:
                 shutil.copyfileobj(member, file, _BLOCK)
             yield path
 
     def digest(self, name):
         """Hash of the unpacked bytes of a member."""
-        with self._opened(name) as file:
+        with self.opened(name) as file:
             return _digest(file)
 
     @contextmanager
-    def _opened(self, name):
+    def opened(self, name):
+        """The unpacked bytes of a member as a stream that can seek."""
         info = _members(self.root)[name]
         if info.file_size > max(IN_MEMORY, BOMB * info.compress_size):
             raise BadInput(f"{self.path(name)} would unpack to {info.file_size / 1e9:.1f} GB; remove it from the ZIP")

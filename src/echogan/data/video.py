@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -79,10 +80,14 @@ class Film:
 
     def colours(self, n=8):
         """The first `n` frames in colour, uint8 (n, H, W, 3) in BGR."""
-        with _quiet():
-            capture = cv2.VideoCapture(str(self.path))
-            frames = [frame for frame, _ in zip(_until_end(capture), range(n))]
-        return np.array([frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in frames])
+        return colours(self.path, n)
+
+
+def colours(path, n=8):
+    """`Film.colours` of the video at `path`, of which no more is decoded."""
+    with _quiet():
+        frames = list(islice(_until_end(cv2.VideoCapture(str(path))), n))
+    return np.array([frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in frames])
 
 
 def open_video(path):

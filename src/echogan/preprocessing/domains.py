@@ -7,8 +7,9 @@ beside the pictures comes along: index.csv, masks/, and truth/, which `load_fram
 
 import csv
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +24,20 @@ from echogan.files import atomic_folder, read_json
 from echogan.preprocessing.card import Summary, complete
 from echogan.preprocessing.extract import VERSIONS
 from echogan.preprocessing.normalise import check_size
-from echogan.preprocessing.splits import check_patients, mark_repeats, patients_of, seeded
+from echogan.preprocessing.splits import (
+    check_names,
+    check_patients,
+    listed,
+    mark_repeats,
+    patients_of,
+    seeded,
+    told,
+)  # fmt: skip
 
 SPLITS = {"train": "TRAIN", "val": "VAL", "test": "TEST"}
 DOMAINS = ("A", "B")
 STATED = ("phase", "view", "quality", "EF")  # columns that index.csv may have
+_NUMBER = re.compile(r"(im|img|image|pic|picture|frame|slice|scan)?[-_ ]?\d+", re.IGNORECASE)  # of a picture, of nobody
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,9 @@ def _pictures(root, seed):
     for name, split in SPLITS.items():
         for domain in DOMAINS:
             pictures += _of_folder(root, name + domain, split, domain, stated)
-    if not stated:
-        said.append("no index.csv says which pictures are of one patient; their names were taken for it")
+    check_names(root, [_name(picture.file) for picture in pictures])
+    if not any(picture.known.get("patient") for picture in pictures):
+        pictures, said = _with_patients(root, pictures)
     if not any(picture.split == "VAL" for picture in pictures):
         pictures = _with_val(pictures, seed)
         said.append(f"there are no val folders; a tenth of the training patients are VAL, by seed {seed}")
@@ -97,11 +108,35 @@ def _of_folder(root, name, split, domain, stated):
     missing = [file.name for file in files if stated and not known[file]]
     if missing:
         raise BadInput(f"{root / 'index.csv'} does not list {name}/{missing[0]}; add its row, or remove the picture")
-    of, _ = patients_of([file.stem for file in files])
     return [
-        Picture(root, f"{name}/{file.name}", row.get("patient") or f"{name}_{of.get(file.stem, file.stem)}", split, domain, row)
+        Picture(root, f"{name}/{file.name}", row.get("patient") or file.stem, split, domain, row)
         for file, row in known.items()
-    ]  # fmt: skip
+    ]
+
+
+def _with_patients(root, pictures):
+    """The pictures with the patients that their names tell, and sentences on it.
+
+    A name is of one patient wherever it recurs, in both domains too. In two splits that is a patient torn apart, unless
+    it is a mere number, as every folder counts its pictures from one: then each split has patients of its own.
+    """
+    known, how = patients_of([picture.patient for picture in pictures])
+    pictures = [replace(picture, patient=known.get(picture.patient, picture.patient)) for picture in pictures]
+    splits_of = {}
+    for picture in pictures:
+        splits_of.setdefault(picture.patient, set()).add(picture.split)
+    again = {patient for patient, splits in splits_of.items() if len(splits) > 1}
+    named = sorted(patient for patient in again if not _NUMBER.fullmatch(patient))
+    if named:
+        raise BadInput(
+            f"{len(named)} patients of {root} are in two splits by their names ({listed(named)}); move each to one, or "
+            "write an index.csv with the columns file and patient"
+        )
+    pictures = [replace(p, patient=f"{p.split.lower()}_{p.patient}") if p.patient in again else p for p in pictures]
+    said = [f"no index.csv says who the patients are: {told([picture.patient for picture in pictures], how)}"]
+    if again:
+        said.append(f"{len(again)} names are in two splits; they are numbers, and were not taken for the same patients")
+    return pictures, said
 
 
 def _stated(path):
@@ -118,15 +153,13 @@ def _stated(path):
 def _with_val(pictures, seed):
     patients = sorted({picture.patient for picture in pictures if picture.split == "TRAIN"})
     val = {patient for patient, split in seeded(patients, seed)[0].items() if split == "VAL"}
-    return [
-        Picture(p.root, p.file, p.patient, "VAL" if p.patient in val else p.split, p.domain, p.known) for p in pictures
-    ]
+    return [replace(p, split="VAL") if p.patient in val and p.split == "TRAIN" else p for p in pictures]
 
 
 def _prepare(folder, size, extras, picture):
     """Write one picture with its mask and truth; its row of index.csv."""
     image = decode((picture.root / picture.file).read_bytes(), picture.root / picture.file)
-    name = picture.file.replace("/", "_").rsplit(".", 1)[0] + ".png"
+    name = _name(picture.file)
     small = squared(image, size)
     (folder / "images" / name).write_bytes(png_bytes(small))
     for extra in extras:
@@ -141,6 +174,10 @@ def _prepare(folder, size, extras, picture):
         "spacing_mm": float(spacing) * max(image.shape) / size if spacing else None,
         "hash": hashlib.blake2b(small.tobytes(), digest_size=16).hexdigest(),
     }  # fmt: skip
+
+
+def _name(file):
+    return file.replace("/", "_").rsplit(".", 1)[0] + ".png"
 
 
 def _other(path, shape):

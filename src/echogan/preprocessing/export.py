@@ -23,9 +23,10 @@ import cv2
 import numpy as np
 
 import echogan
+from echogan.data.cores import check_workers
 from echogan.data.dicom import is_dicom, open_dicom
 from echogan.data.echonet import FILE_LIST, TRACINGS
-from echogan.data.images import png_bytes
+from echogan.data.images import png_bytes, read_png
 from echogan.data.video import read_video, write_avi
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic_folder, write_json, write_text
@@ -105,6 +106,9 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
         raise BadInput(f"layout {layout!r} is unknown{nearest(layout, LAYOUTS)}")
     if key is not None and Path(key).resolve().is_relative_to(Path(out).resolve()):
         raise BadInput(f"{key} lies in {out}, where it would name everybody; choose a place outside for it")
+    if key is not None and Path(key).exists():
+        raise BadInput(f"{key} exists, and may be all that links another export to its patients; name another file")
+    check_workers(workers)
     found = find_source(source)
     if found.unit != "recording":
         raise BadInput(f"{source} holds pictures, not recordings; give DICOM files or videos")
@@ -114,7 +118,7 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
         done = _summary(out, found, outcomes)
         _write_tables(folder, layout, found, outcomes, done)
     if key is not None:
-        rows = [(names[job.name], job.name, job.patient) for job in found.jobs]
+        rows = [(names[job.name], job.file or job.name, job.patient) for job in found.jobs]
         write_text(key, _table(("name", "recording", "patient"), rows))
     return done
 
@@ -148,7 +152,7 @@ def export_one(job, name, settings, folder):
             written = _avi if settings.layout == "echonet" else _pngs
             facts = written(clip, walk(), sector, mask, folder, name, settings)
     except BadInput as error:
-        return Outcome(job.name, skipped=str(error))
+        return Outcome(job.file or job.name, skipped=str(error))
     within = "" if marks.inside is None else len(marks.inside)
     row = {
         "name": name, "patient": name.split("_")[0], "split": job.split, "frames": count, "fps": clip.fps, **facts,
@@ -191,7 +195,7 @@ def _pngs(clip, frames, sector, mask, folder, name, settings):
     for i, frame in enumerate(frames):
         paths.append(folder / patient / f"{number}_{i:04d}.png")
         _write_png(paths[-1], (frame * mask)[box])
-    again = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths)
+    again = (read_png(path) for path in paths)
     _check(leftover(again, mask[box]), name, paths)
     row_mm, column_mm = clip.spacing_mm or (None, None)
     return {"height": mask[box].shape[0], "width": mask[box].shape[1], "row_mm": row_mm, "column_mm": column_mm}

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import echogan
+from echogan.data.cores import check_workers
 from echogan.data.images import png_bytes, squared
 from echogan.errors import BadInput, nearest
 from echogan.preprocessing import phase, selection, summary
@@ -88,6 +89,7 @@ def extract(
         if value not in known:
             raise BadInput(f"{what} {value!r} is unknown{nearest(value, known)}")
     check_size(size)
+    check_workers(workers)
     found, journal, shard = find_source(source, seed), Journal(Path(out)), shard or Shard()
     settings = Settings(size, phases, bilateral, frames_per_clip or ("all" if found.single else "4"), seed)
     try:
@@ -112,7 +114,10 @@ def extract_one(job, settings, folder):
         if clip.masks:
             mask = squared(clip.masks[0], settings.size, cv2.INTER_NEAREST_EXACT)
             _write(folder, f"{job.name}.png", mask, "masks")
-        return Outcome(job.name, [{**_known(job, clip), **row}], digest, warnings=clip.warnings)
+        known = _known(job, clip)
+        if "spacing_mm" in known:
+            known["spacing_mm"] *= max(frames[0].shape) / settings.size
+        return Outcome(job.name, [{**known, **row}], digest, warnings=clip.warnings)
     return _recording(job, clip, frames, digest, settings, folder)
 
 
@@ -156,7 +161,7 @@ def _plan(found, settings):
     """What must be equal for interrupted work to go on, and for parts to be of one whole."""
     listed = "\n".join([found.tables, *(f"{job.name}\t{job.split}" for job in found.jobs)])
     return {
-        "source": found.root.resolve().name,
+        "source": found.name,
         "kind": found.kind,
         "tables and names": hashlib.sha256(listed.encode()).hexdigest()[:16],
         **asdict(settings),

@@ -19,6 +19,7 @@ class Job:
     patient: str = ""  # "" means the name
     still: bool = False  # a finished picture: no sector to find, no phase to pick
     local: Callable[[], AbstractContextManager[Path]] | None = None  # lends a path to it, where it is one file
+    file: str = ""  # where it lies, if its name must not hold that: paths of DICOM files name people
     known: dict = field(default_factory=dict)  # columns of index.csv that the source states: phase, quality, ...
 
 
@@ -36,6 +37,11 @@ class Source:
     labels: dict[str, int] | None = None  # name -> id of the masks, where there are any
     skipped: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def name(self):
+        """What tables call it: not by its file name where that may be the name of a person."""
+        return self.jobs[0].name if self.single and self.jobs[0].file else self.root.resolve().name
 
     @property
     def unit(self):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from echogan.config import differences
 from echogan.errors import BadInput
-from echogan.files import read_json, write_json
+from echogan.files import check_new, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,11 @@ class Journal:
 
     def begin(self, plan, masks=False):
         """Make the folder (with room for masks), or go on in the one an equal call left; refuse that of another."""
-        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise BadInput(f"{self.out} exists and is not empty; choose another folder or remove it first")
+        check_new(self.out)
         claimed = self.folder / "finishing"
         if claimed.is_dir():  # a call that was killed while it finished; what it wrote is written again
+            for half in claimed.glob(".*.partial*"):  # under a name of its own, so nothing would replace it
+                half.unlink()
             os.replace(claimed, self.frames)
         if (self.folder / "plan.json").is_file():
             changed = differences(read_json(self.folder / "plan.json"), plan)

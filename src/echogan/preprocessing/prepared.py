@@ -33,12 +33,12 @@ def refuse_unmounted(path):
 
 
 def kept(source):
-    """The folder for what is made of `source`: another file of the same name, or the same one changed, gets another."""
+    """The folder for what is made of `source`: another one of the same name, or the same one changed, gets another."""
     path = Path(source).resolve()
-    marks = [path.as_posix()]
-    if path.is_file():
-        state = path.stat()
-        marks += [state.st_size, int(state.st_mtime)]  # disks differ in fractions of a second
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file() and file.name[0] != "."]
+    states = [file.stat() for file in files]
+    newest = int(max((state.st_mtime for state in states), default=0))  # disks differ in fractions of a second
+    marks = [path.as_posix(), len(files), sum(state.st_size for state in states), newest]
     return folder("data") / f"{path.stem}_{hashlib.sha256(repr(marks).encode()).hexdigest()[:8]}"
 
 

@@ -3,22 +3,17 @@
 import hashlib
 from functools import partial
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from echogan.data import hc18, stills
-from echogan.data.echonet import kind_of, open_study, read_recording
+from echogan.data.echonet import open_study, read_recording
 from echogan.data.tree import Folder, open_tree
-from echogan.data.video import VIDEO_SUFFIXES, read_video_clip
 from echogan.errors import BadInput
-from echogan.preprocessing import archive
+from echogan.preprocessing import archive, recordings
 from echogan.preprocessing.jobs import Job, Source
-from echogan.preprocessing.splits import SHARES, check_patients, patients_of, seeded
+from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, owners, seeded
 
-KIND = "ultrasound recordings"
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
 CAMUS_SUFFIXES = (".nii.gz", ".nii", ".mhd", ".hdf5", ".h5")
-_DICOM_HEAD = 132  # bytes up to its mark
-_DICOM_TAGS = 2**16  # bytes that hold the patient's tags
 
 
 def find_source(path, seed=0):
@@ -41,9 +36,8 @@ def find_source(path, seed=0):
         return _hc18(tree, frames, seed)
     if stills.INDEX in names:
         return _stills(tree, seed)
-    readers = {name: reader for name in names if (reader := _reader(tree, name))}
-    if readers:
-        return _recordings(tree, readers, seed)
+    if read_by := recordings.readers(tree, names):
+        return recordings.recordings(tree, read_by, [name for name in names if name not in read_by], seed)
     if stills.pictures(names):
         return _stills(tree, seed)
     _refuse_camus(path, names)
@@ -62,7 +56,7 @@ def is_study(folder):
     return (folder / "FileList.csv").is_file() or (folder / "Videos").is_dir()
 
 
-# ------------------------------------------------------------------------------------------------ recordings
+# ------------------------------------------------------------------------------------------------ one study, one file
 
 
 def _study(root):
@@ -86,92 +80,7 @@ def _single(path):
         jobs = [job for job in study.jobs if job.name == path.stem]
         if jobs:
             return Source(path, study.kind, jobs, study.splits, single=True)
-    tree = Folder(path.parent)
-    reader = _reader(tree, path.name)
-    if reader is None:
-        raise BadInput(f"{path} is no recording; give a DICOM or a video ({', '.join(VIDEO_SUFFIXES)})")
-    digest, local = partial(tree.digest, path.name), partial(tree.local, path.name)
-    job = Job(path.stem, "TRAIN", partial(reader, path), digest, local=local)
-    return Source(path, kind_of(path.parent, KIND), [job], "a single recording is TRAIN", single=True)
-
-
-def _recordings(tree, readers, seed):
-    """Every recording of a folder or ZIP; whose it is, its sub-folder or its name tells."""
-    named = _named(readers)
-    patient, how = _patients(tree, readers, named)
-    split, warnings = seeded(sorted(set(patient)), seed)
-    jobs = [
-        Job(
-            name,
-            split[who],
-            partial(_read, tree, file, readers[file]),
-            partial(tree.digest, file),
-            patient=who,
-            local=partial(tree.local, file),
-        )
-        for (name, file), who in zip(named.items(), patient)
-    ]
-    kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
-    return Source(tree.root, kind, jobs, _told(SHARES, "patients", seed, how), warnings=warnings)
-
-
-def _named(files):
-    """name -> file: the path below the root without suffix, with it where two files would share a name."""
-    plain = ["_".join(PurePosixPath(file).with_suffix("").parts) for file in files]
-    full = ["_".join(PurePosixPath(file).parts).replace(".", "_") for file in files]
-    return {(long if plain.count(short) > 1 else short): file for short, long, file in zip(plain, full, files)}
-
-
-def _read(tree, file, reader):
-    with tree.local(file) as path:
-        try:
-            return reader(path)
-        except BadInput as error:
-            raise BadInput(str(error).replace(str(path), str(tree.path(file)))) from error
-
-
-def _reader(tree, name):
-    """The function that reads a file, or None where it is no recording."""
-    path = PurePosixPath(name)
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return read_video_clip
-    if path.name.upper() == "DICOMDIR" or path.suffix.lower() in stills.IMAGE_SUFFIXES:
-        return None
-    return _read_dicom if tree.read(name, first=_DICOM_HEAD)[128:] == b"DICM" else None
-
-
-def _read_dicom(path):
-    from echogan.data.dicom import read_dicom  # brings pydicom, which the processes that decode videos never need
-
-    return read_dicom(path)
-
-
-def _patients(tree, readers, named):
-    """The patient of each recording, and how it is known: DICOM files say it themselves, without telling who it is."""
-    known, how = patients_of([PurePosixPath(file).with_suffix("").as_posix() for file in readers])
-    patient = {file: known.get(PurePosixPath(file).with_suffix("").as_posix(), name) for name, file in named.items()}
-    files = [file for file, reader in readers.items() if reader is _read_dicom]
-    if files:
-        from echogan.data.dicom import pseudonyms
-
-        with TemporaryDirectory() as scratch:
-            heads = {file: _head(tree, file, Path(scratch) / f"{i}") for i, file in enumerate(files)}
-            called = pseudonyms(list(heads.values()))
-        patient |= {file: called[head] for file, head in heads.items()}
-        how = "PatientID (hashed)" + ("" if len(files) == len(readers) else f", those of videos by {how}")
-    return [patient[file] for file in named.values()], how
-
-
-def _head(tree, file, copy):
-    """A path at which the tags of a DICOM can be read: of one in a ZIP its head is copied."""
-    if isinstance(tree, Folder):
-        return tree.root / file
-    copy.write_bytes(tree.read(file, first=_DICOM_TAGS))
-    return copy
-
-
-def _told(shares, of, seed, how):
-    return f"{'/'.join(f'{share:.0%}' for share in shares)} of the {of} by hash (seed {seed}); {of} by {how}"
+    return recordings.single(path)
 
 
 # ------------------------------------------------------------------------------------------------ pictures
@@ -182,41 +91,40 @@ def _stills(tree, seed):
     if not found.stills:
         raise BadInput(f"{tree.root} holds no picture; put PNG or JPEG files there")
     given = found.stills[0].split is not None
-    patient, how = _owners(found.stills)
+    patient, how, said = _owners(found.stills)
     split, moved = ({}, []) if given else seeded(sorted(set(patient)), seed)
     jobs = [_still(tree, s, found.kind, who, s.split or split[who]) for s, who in zip(found.stills, patient)]
+    check_names(tree.root, [job.name for job in jobs])
     check_patients(tree.root, [(job.patient, job.split) for job in jobs])
     others = [f"{len(found.others)} files were left out, first {found.others[0]}"] if found.others else []
-    told = "as the source has them" if given else _told(SHARES, "patients", seed, how)
+    splits = "as the source has them" if given else drawn(SHARES, "patients", seed, how)
     return Source(
-        tree.root, found.kind, _unique(tree.root, jobs), told, strict=given, labels=found.labels,
-        warnings=[*found.warnings, *moved, *others],
+        tree.root, found.kind, jobs, splits, strict=given, labels=found.labels,
+        warnings=[*found.warnings, *said, *moved, *others],
     )  # fmt: skip
 
 
 def _owners(found):
-    """The patient of each picture, and how it is known."""
+    """The patient of each picture, how it is known, and sentences."""
     if any(still.patient for still in found):
-        return [still.patient or still.name for still in found], stills.INDEX
-    known, how = patients_of([still.group for still in found])
-    return [known.get(still.group, still.name).replace("/", "_") for still in found], how
+        return [still.patient or still.name for still in found], stills.INDEX, []
+    return owners(found)
 
 
 def _still(tree, still, kind, patient, split):
     read, digest = partial(stills.read_still, tree, still, kind), partial(_digests, tree, still.file, still.mask)
-    return Job(still.name.replace("/", "_"), split, read, digest, patient, still=True, known=still.known)
+    known = dict(still.known)
+    if "duplicate_of" in known:
+        known["duplicate_of"] = f"{_flat(PurePosixPath(known['duplicate_of']).with_suffix('').as_posix())}.png"
+    return Job(_flat(still.name), split, read, digest, patient, still=True, known=known)
+
+
+def _flat(name):
+    return name.replace("/", "_")
 
 
 def _digests(tree, *files):
     return "".join(tree.digest(file) for file in files if file)
-
-
-def _unique(root, jobs):
-    names = [job.name for job in jobs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadInput(f"two pictures of {root} would be called {twice}; rename one of them")
-    return jobs
 
 
 def _hc18(place, frames, seed):
@@ -229,9 +137,9 @@ def _hc18(place, frames, seed):
             hc18.exam(name), still=True)
         for name, at in frames.items()
     ]  # fmt: skip
-    told = _told(hc18.SHARES, "exams", seed, "file names, up to _")
+    splits = drawn(hc18.SHARES, "exams", seed, "file names, up to _")
     return Source(
-        place if packed else place.root, hc18.KIND, jobs, told, labels=hc18.LABELS,
+        place if packed else place.root, hc18.KIND, jobs, splits, labels=hc18.LABELS,
         warnings=[*moved, "the published test frames have no outline and are left out"],
     )  # fmt: skip
 

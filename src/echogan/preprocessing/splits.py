@@ -2,6 +2,9 @@
 
 import hashlib
 import re
+from collections import Counter
+from itertools import takewhile
+from pathlib import PurePosixPath
 
 from echogan.data.clip import SPLITS
 from echogan.errors import BadInput
@@ -9,6 +12,8 @@ from echogan.errors import BadInput
 SHARES = (0.8, 0.1, 0.1)
 _KEPT = ("TEST", "VAL", "TRAIN")  # where a picture that several splits hold stays: what is reported must not shrink
 _FRAME = re.compile(r"_f\d+$")  # <recording>_f<number>, as extraction names its frames
+_START = re.compile(r"([A-Za-z]+\d+|P[0-9a-f]{12})(_|$)")  # patient0001_..., or a pseudonym of ours
+_NUMBERED = re.compile(r"[A-Za-z]*[-_ ]?\d+")  # p1, patient0001, 0001
 _LISTED = 8  # cases a sentence names
 
 
@@ -35,18 +40,74 @@ def seeded(patients, seed=0, shares=SHARES):
 
 
 def patients_of(names):
-    """Patient of each file (relative names without suffix), and a sentence on how it is known.
+    """Patient of each file (relative names without suffix) of which that is known, and a sentence on how it is.
 
-    `<recording>_f<number>` belongs to its recording; where files lie in several sub-folders, each is one patient; else
-    every file is, and the answer is empty.
+    Where files lie in several sub-folders the top one is the patient, whatever lies beside these. Else names may begin
+    with the patient (patient0001_2CH_ED), or be `<recording>_f<number>`, which belongs to its recording. Else every
+    file is a patient, and the answer is empty.
     """
+    tops = _tops(names)
+    if len(set(tops.values())) > 1:
+        return tops, "sub-folders"
     stems = {name: _FRAME.sub("", name) for name in names}
+    starts = {name: found for name, stem in stems.items() if (found := _START.match(PurePosixPath(stem).name))}
+    if len({found[1] for found in starts.values() if found[2]}) > 1:
+        return {
+            name: starts[name][1] if name in starts else _flat(stems[name]) for name in names
+        }, "file names, up to _"
     if any(stem != name for name, stem in stems.items()):
-        return {name: stem.replace("/", "_") for name, stem in stems.items()}, "file names, up to _f<number>"
-    folders = {name: name.rpartition("/")[0] for name in names}
-    if len(set(folders.values())) > 1 and all(folders.values()):
-        return {name: above.replace("/", "_") for name, above in folders.items()}, "sub-folders"
+        return {name: _flat(stem) for name, stem in stems.items()}, "file names, up to _f<number>"
     return {}, "file names: no two files are known to be of one patient"
+
+
+def _tops(names):
+    """The first folder of each file that is not a folder of all; files beside these have none."""
+    above = {name: name.split("/")[:-1] for name in names if "/" in name}
+    shared = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*above.values()))))
+    return {name: folders[shared] for name, folders in above.items() if len(folders) > shared}
+
+
+def _flat(name):
+    return name.replace("/", "_")
+
+
+def owners(found):
+    """The patient of each of the found (with `name`, `group` and `split`, as a `Place`), how that is known, and sentences."""
+    groups, kinds = [place.group for place in found], []
+    while more := _kinds(groups, [place.split for place in found]):
+        groups, kinds = [group.partition("/")[2] for group in groups], kinds + more
+    known, how = patients_of(groups)
+    patients = [known.get(group, _flat(place.name)) for group, place in zip(groups, found)]
+    said = [told(patients, how)] if found else []
+    if kinds:
+        said.append(f"the folders {listed(kinds)} are in several splits and were not taken for patients")
+    return patients, how, said
+
+
+def _kinds(groups, splits):
+    """The top folders if every one is in several splits and none is numbered: of kinds of pictures, not of patients."""
+    of = {}
+    for group, split in zip(groups, splits):
+        of.setdefault(group.rpartition("/")[0].partition("/")[0], set()).add(split)
+    kinds = all(len(found) > 1 and top and not _NUMBERED.fullmatch(top) for top, found in of.items())
+    return sorted(of) if kinds else []
+
+
+def drawn(shares, of, seed, how):
+    """How splits of ours came about, for the data card."""
+    return f"{'/'.join(f'{share:.0%}' for share in shares)} of the {of} by hash (seed {seed}); {of} by {how}"
+
+
+def told(patients, how):
+    """The sentence that lets a user see what was taken for a patient."""
+    return f"{len(set(patients))} patients, by {how}"
+
+
+def check_names(path, names):
+    """Refuse pictures of the source `path` that would be written to one file."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise BadInput(f"two files of {path} would be called {twice[0]}; rename one of them")
 
 
 def check_patients(path, pairs):

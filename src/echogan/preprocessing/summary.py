@@ -24,11 +24,13 @@ class Summary:
     warnings: list
     agreement: dict | None
     shared: list  # pictures of two splits, in words
+    files: dict  # recording -> its file where tables must not name that: for who ran it
 
     @property
     def problems(self):
         """What a user should read at the end: every skipped recording with its reason, then the warnings."""
-        return [f"skipped {name}: {reason}" for name, reason in self.skipped] + self.warnings
+        skipped = [(f"{name} ({self.files[name]})" if name in self.files else name, why) for name, why in self.skipped]
+        return [f"skipped {name}: {reason}" for name, reason in skipped] + self.warnings
 
 
 def summarise(out, found, settings, outcomes):
@@ -37,7 +39,7 @@ def summarise(out, found, settings, outcomes):
     if not used:
         _refuse(found, outcomes)
     rows = [row for o in used for row in o.rows]
-    pairs = list(shared(rows))
+    pairs = list(shared([row for row in rows if "duplicate_of" not in row]))
     for row, kept in pairs:
         row["duplicate_of"] = kept["file"]
     both = across(pairs)
@@ -46,11 +48,12 @@ def summarise(out, found, settings, outcomes):
         kind=found.kind,
         recordings=len(used),
         images=len(rows),
-        duplicates=len(pairs),
+        duplicates=sum("duplicate_of" in row for row in rows),
         skipped=_relative(found, found.skipped + [(o.name, o.skipped) for o in outcomes if o.skipped]),
         warnings=found.warnings + _warnings(found, settings, used, both),
         agreement=phase.agreement([o.apart for o in used if o.apart]),
         shared=both,
+        files={job.name: job.file for job in found.jobs if job.file},
     )
 
 
@@ -88,7 +91,7 @@ def save(folder, found, settings, outcomes, whole, versions):
 
     manifest = {
         "kind": found.kind,
-        "source": found.root.resolve().name,
+        "source": found.name,
         "source_fingerprint": _fingerprint(found, outcomes),
         "recordings": whole.recordings,
         "images": whole.images,

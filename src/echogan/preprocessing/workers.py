@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import cv2
 
+from echogan.data.cores import cores
 from echogan.errors import BadInput
 
 # glibc gives the blocks of one recording back to the system and faults them in again for the next, a tenth of the time.
@@ -20,7 +21,7 @@ _REPAY = {"recording": 16, "picture": 1000}  # how many repay starting one more 
 
 def processes(total, unit="recording"):
     """How many processes serve so many recordings, or pictures."""
-    return max(1, min(os.cpu_count() or 1, total // _REPAY[unit]))
+    return max(1, min(cores(), total // _REPAY[unit]))
 
 
 @contextmanager

@@ -184,6 +184,9 @@ def _stills(stem, release, info):
 
 def _sequence(stem, release, info):
     """From end diastole to end systole: some recordings were stored the other way round, and some go on beyond."""
+    masks = stem.with_name(f"{stem.name}_{release.sequence}_gt{release.suffix}")
+    if release.suffix == ".mhd" and not masks.is_file():
+        raise BadInput(f"{masks} is missing: this release has no masks of sequences; take the NIfTI one for --every")
     frames, masks, spacing = _pair(stem, release.sequence, release, rank=3)
     if len(frames) != info.frames:
         raise BadInput(f"{stem}_{release.sequence} has {len(frames)} frames, its cfg says {info.frames}; restore it")

@@ -9,7 +9,10 @@ patients.py  which files are of one patient, without telling which
 pydicom loads with the first file, so a worker that reads other formats stays small.
 """
 
+from functools import partial
+
 KIND = "ultrasound DICOM"
+_opened = partial(open, mode="rb")
 
 
 def is_dicom(path):
@@ -38,14 +41,15 @@ def read_dicom(path, patient=None):
     return open_dicom(path).clip(patient)
 
 
-def pseudonyms(paths):
-    """{path: "P" and 12 hexadecimal digits} for DICOM files that belong together, equal where the patient is.
+def pseudonyms(names, opened=_opened):
+    """({name: "P" and 12 hexadecimal digits}, sentences) for DICOM files that belong together, equal where the patient is.
 
-    PatientIDs are few and guessable, so a plain hash of one gives it away. The key here is the smallest
-    StudyInstanceUID of all `paths`: who lacks the files cannot know it, who has them needs no hash, and whoever runs
-    this on the same folder gets the same names, on any machine. Adding a study can change all names at once.
-    A file without PatientID counts by its study; one that cannot be read counts by its name.
+    opened(name) lends the file, in binary; by default the names are paths. PatientIDs are few and guessable, so a plain
+    hash of one gives it away. The key here is the smallest StudyInstanceUID of all files: who lacks them cannot know
+    it, who has them needs no hash, and whoever runs this on the same folder gets the same names, on any machine. Adding
+    a study can change all names at once. A file without PatientID counts by its study; one without either, or that
+    cannot be read, counts by its name, which a sentence says.
     """
     from echogan.data.dicom.patients import hashed
 
-    return hashed(paths)
+    return hashed(names, opened)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import platform
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ import numpy as np
 
 from echogan import __version__
 from echogan.data.clip import PHANTOM
+from echogan.data.cores import check_workers, cores
 from echogan.errors import BadInput
 from echogan.files import write_json, write_text
 
@@ -23,10 +23,7 @@ AHEAD = 32  # patients for each process that may wait to be written
 
 def in_processes(work, jobs, workers):
     """`work(job)` for every job, in the order of `jobs`."""
-    if workers is None:
-        workers = min(os.cpu_count() or 1, max(1, len(jobs) // WORTH_A_PROCESS))
-    if workers < 1:
-        raise BadInput(f"{workers} workers can do nothing; ask for at least 1")
+    workers = check_workers(workers) or min(cores(), max(1, len(jobs) // WORTH_A_PROCESS))
     if workers == 1:
         yield from map(work, jobs)
         return
