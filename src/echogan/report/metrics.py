@@ -89,6 +89,7 @@ _LIMITS = {  # the study's, between excellent | very good | acceptable | low | v
 }
 # fmt: on
 METRICS = {row[0]: Metric(*row, _LIMITS.get(row[0], ())) for row in _ROWS}
+SHARES = ("precision", "recall", "density", "coverage")  # of images or patients that a sphere around others holds
 LEADING = ("FID", "KID", "KID_lite0", "SWD", "spectrum_dB", "JSD", "JSD_root")  # who ranks
 
 
@@ -127,6 +128,15 @@ def written(value):
     if not np.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def half_interval(row, name):
+    """Half of the 95 % interval of a metric of a TEST row; NaN without one.
+
+    A share of 0 or 1 has none: where all agree there is no spread to see, and what a formula puts there follows its version.
+    """
+    seen = name not in SHARES or row.get(name) not in (0, 1)
+    return 1.96 * row.get(f"{name}_error", np.nan) if seen else np.nan
 
 
 def short(value):

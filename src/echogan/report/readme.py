@@ -9,7 +9,7 @@ from echogan.errors import BadInput
 from echogan.files import write_text
 from echogan.report import across, seeds
 from echogan.report.held_out import latest
-from echogan.report.metrics import LEADING, written
+from echogan.report.metrics import LEADING, half_interval, written
 from echogan.report.run import ARCHITECTURES, STAGES
 from echogan.report.tables import read_table
 
@@ -70,7 +70,8 @@ def tables(runs, listed):
 
 NOTE = (
     "Rows: of each architecture the config with the best VAL reading, and the best one of the original study (†). "
-    "± is half of the 95 % interval over patients; in brackets what real images reach: TRAIN frames in place of the generated "
+    "± is half of the 95 % interval over patients; a share of 0 or 1 has none, as no spread was seen: by the rule of three it may "
+    "be 3 / n away (n: generated images for precision, patients for recall); in brackets what real images reach: TRAIN frames in place of the generated "
     "ones. VAL: the metric that chose the weights, best · last · median of the last three readings; the weights are those of the "
     "lowest rolling median of three (last / best below is of that median), and TEST read them. KID_lite0: kernel distance by the "
     "features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of "
@@ -143,8 +144,8 @@ def _drift(run):
 
 
 def _pm(row, name):
-    error = row.get(f"{name}_error", np.nan)
-    return written(row.get(name, np.nan)) + (f" ± {written(1.96 * error)}" if np.isfinite(error) else "")
+    half = half_interval(row, name)
+    return written(row.get(name, np.nan)) + (f" ± {written(half)}" if np.isfinite(half) else "")
 
 
 def _beside(row, name):
