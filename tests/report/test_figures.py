@@ -10,7 +10,7 @@ from PIL import Image
 
 from echogan.data.images import grid, write_png
 from echogan.errors import BadInput
-from echogan.report import across, heatmap, lines, losses, progress, radar, style, violin
+from echogan.report import across, heatmap, lines, losses, price, progress, radar, style, violin
 from echogan.report.metrics import METRICS
 from echogan.report.runs import read_run, read_runs
 
@@ -245,20 +245,34 @@ def test_published_stands_beside_ours_at_equal_images_shown(wgan, vqgan):
 
 
 def test_figures_of_each_architecture_say_whom_they_leave_out(wgan, painter):
-    painter.metrics, made = painter.metrics.assign(stage="translate"), (across.table, across.radars, across.pareto)
+    painter.metrics, made = painter.metrics.assign(stage="translate"), (across.table, across.radars, price.figure)
     for make in made:
         assert "each architecture that draws from noise" in words(make([*wgan, painter])).replace("\n", " ")
         assert "from noise" not in words(make(wgan))
-    assert "wall time until it, on a shared machine, pauses of the run included" in flat(across.pareto(wgan))
 
 
-def test_nothing_on_the_pareto_line_is_beaten_in_both_price_and_quality(wgan):
-    ax = across.pareto(wgan).axes[0]
-    front = next(line.get_xydata() for line in ax.lines if line.get_drawstyle() == "steps-post")
-    points = [(run.curve("FID").best()["seconds"] / 60, run.curve("FID").best()["FID"]) for run in wgan]
-    beaten = [any(t < x and v < y for t, v in points) for x, y in front]
-    assert len(front) and not any(beaten)
-    assert ax.get_xlabel() == "training time (min)"
+def test_a_pause_is_no_time_of_training(wgan):
+    run = replace(wgan[0], losses=wgan[0].losses.copy())
+    usual = price.busy(run)
+    assert usual == pytest.approx(run.losses["seconds"].max())
+    run.losses.loc[50:, "seconds"] += 7 * 3600
+    assert price.busy(run) == pytest.approx(usual)
+    assert np.isnan(price.busy(replace(run, losses=run.losses.drop(columns="seconds"))))
+
+
+def test_the_price_of_a_config_is_the_median_of_its_seeds(wgan):
+    runs = [
+        replace(wgan[0], config={**wgan[0].config, "settings": {"seed": k}}, losses=wgan[0].losses.copy())
+        for k in range(3)
+    ]
+    for k, run in enumerate(runs):
+        run.losses["seconds"] *= 1 + k
+    figure = price.figure([*runs, wgan[1]])
+    point = figure.axes[0].lines[2].get_xydata()[0]
+    assert point == pytest.approx([2 * price.busy(wgan[0]) / 3600, wgan[0].curve("FID").best()["FID"]])
+    assert "by which seeds of one config differ up to 3 times" in flat(figure)
+    with pytest.raises(BadInput, match="no run has both FID and the seconds it took"):
+        price.figure([replace(wgan[0], losses=wgan[0].losses.drop(columns="seconds"))])
 
 
 def test_losses_mark_where_the_run_stopped_being_a_number(wgan):
@@ -322,13 +336,12 @@ def test_no_hair_strikes_through_a_name(wgan):
     assert len(hairs) == 25 and max(hair.x1 for hair in hairs) <= edge + 0.1
 
 
-def test_names_of_a_crowded_pareto_plot_leave_each_other_room(wgan):
-    ax = across.pareto([*wgan, *wgan]).axes[0]
-    boxes = [text.get_window_extent() for text in ax.texts]
-    marks = ax.transData.transform(
-        np.concatenate([line.get_xydata() for line in ax.lines if line.get_marker() != "None"])
-    )
-    assert boxes and not any(box.count_contains(marks) for box in boxes)
+def test_every_config_is_named_and_names_leave_each_other_room(wgan):
+    runs = [replace(wgan[k % 8], name=f"{wgan[k % 8].name}{k}") for k in range(24)]
+    ax = price.figure(runs).axes[0]
+    ax.figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert {text.get_text() for text in ax.texts} == {run.label for run in runs}
     assert not any(box.overlaps(other) for k, box in enumerate(boxes) for other in boxes[:k])
 
 

@@ -1,4 +1,4 @@
-"""Architectures beside each other: best of each, price in seconds, and the published setting beside ours."""
+"""Architectures beside each other: the best of each, and the published setting beside ours."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -7,8 +7,6 @@ from echogan.errors import BadInput
 from echogan.report import lines, losses, progress, radar, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
 from echogan.report.run import together
-
-MARKER = 4.5  # points, of a run
 
 
 def best_runs(runs, lead=None):
@@ -37,8 +35,8 @@ def table(runs):
     curves = [run.curve(lead) for run in chosen]
     star = f"Star: {lines.CHOSEN[METRICS[lead].better]}"
     note = ". ".join([*lines.left_out(zip(chosen, curves)), *lines.dotted(curves), star])
-    title = f"Best config of {_each(runs, lead)}, by {lead}"
-    fig = style.new(0.8 + 1.02 * len(chosen), title, _caption(chosen, curves, lead, note))
+    title = f"Best config of {each(runs, lead)}, by {lead}"
+    fig = style.new(0.8 + 1.02 * len(chosen), title, caption(chosen, curves, lead, note))
     grid = fig.subplots(len(chosen), 3, squeeze=False, width_ratios=(1.15, 1.15, 0.8))
     for row, run, curve, look in zip(grid, chosen, curves, style.looks(len(chosen))):
         losses.panel(row[0], run) if run.loss_names else row[0].set_axis_off()
@@ -57,34 +55,7 @@ def radars(runs):
     """The best run of each architecture as small radars."""
     chosen, lead = best_runs(runs), common_lead(runs)
     names = {run.arch: run.title for run in chosen}
-    return radar.figure(chosen, f"Best of {_each(runs, lead)} at its best {lead}", names, lead)
-
-
-@style.styled
-def pareto(runs):
-    """Best reading of every run against the training time until it; the staircase joins what nothing beats."""
-    lead = common_lead(runs)
-    rows = [(run, curve) for run, curve in zip(runs, together(runs, lead)) if curve]
-    points = [(run, curve, curve.best()) for run, curve in rows]
-    points = [(run, c, row) for run, c, row in points if row is not None and row.get("seconds", np.nan) > 0]
-    if not points:
-        raise BadInput(f"no run has both {lead} and the seconds it took")
-    unit, divide = _clock(max(row["seconds"] for _, _, row in points))
-    where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
-    note = f"Runs of {_each(runs, lead)}. Each point: the best reading of a run and the wall time until it, on a shared machine, "
-    note += "pauses of the run included; line: no run is better and faster; a name without room is left out"
-    fig = style.new(2.9, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
-    ax = fig.add_subplot()
-    _points(ax, points, where)
-    _staircase(ax, where, METRICS[lead].better)
-    for axis, values in zip((ax.xaxis, ax.yaxis), where.T):
-        if style.wide(values):
-            style.log_axis(axis, values)
-    ax.margins(0.12)
-    _names(ax, points, where, METRICS[lead].better, best_runs(runs, lead))
-    ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
-    ax.set_title(lines.meaning(*(curve for _, curve, _ in points)), fontweight="normal", fontsize=6)
-    return fig
+    return radar.figure(chosen, f"Best of {each(runs, lead)} at its best {lead}", names, lead)
 
 
 @style.styled
@@ -98,7 +69,7 @@ def published_and_ours(runs):
     used = [run for pair in pairs for run, _, _ in pair[:2]]
     note = "Open: setting as published; filled: ours; both trained by us, each the best of its configs within the images stated"
     note += _unpaired(runs, pairs)
-    fig = style.new(0.95 + 0.33 * len(pairs), f"As published beside ours: {lead}", _caption(used, curves, lead, note))
+    fig = style.new(0.95 + 0.33 * len(pairs), f"As published beside ours: {lead}", caption(used, curves, lead, note))
     ax = fig.add_subplot()
     for k, (theirs, ours, _) in enumerate(pairs):
         _dumbbell(ax, k, theirs, ours, lead)
@@ -124,7 +95,7 @@ def _unpaired(runs, pairs):
     return f". Left out, without both sides judged alike: {', '.join(names)}" if names else ""
 
 
-def _each(runs, lead):
+def each(runs, lead):
     """Whom a figure of "each architecture" leaves out: reconstructions and the like, beside images from noise, see `together`."""
     shown = {run.arch for run, curve in zip(runs, together(runs, lead)) if curve}
     measured = {run.arch for run in runs if run.curve(lead)}
@@ -158,7 +129,8 @@ def _pair(runs, lead):
     return *sides, until
 
 
-def _caption(runs, curves, lead, note=""):
+def caption(runs, curves, lead, note=""):
+    """The caption of a figure over architectures: what ranks, and whether the data differ."""
     runs = [run[0] if isinstance(run, tuple) else run for run in runs]
     prints = {run.data.get("fingerprint") for run in runs} - {None}
     several = f"Trained on {len(prints)} different data sets: compare with care" if len(prints) > 1 else ""
@@ -185,66 +157,6 @@ def _sample(ax, run, curve):
         kimg = min(run.sheets, key=lambda k: abs(k - curve.chosen()["kimg"]))
         ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
         ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
-
-
-def _clock(seconds):
-    return ("h", 3600) if seconds > 2 * 3600 else ("min", 60) if seconds > 120 else ("s", 1)
-
-
-def _points(ax, points, where):
-    for arch, look in _looks(points).items():
-        mine = [k for k, (run, _, _) in enumerate(points) if run.arch == arch]
-        for published in (True, False):
-            k = [i for i in mine if points[i][0].published is published]
-            face = "white" if published else look.color
-            name = points[mine[0]][0].family
-            ax.plot(
-                *where[k].T,
-                look.marker,
-                color=face,
-                markeredgecolor=look.color,
-                markersize=MARKER,
-                label=name * (not published),
-            )
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.17), ncols=3, handletextpad=0.2, columnspacing=1)
-
-
-def _looks(points):
-    """{architecture: its look}."""
-    archs = _archs([run for run, *_ in points])
-    return dict(zip(archs, style.looks(len(archs))))
-
-
-def _names(ax, points, where, better, best):
-    """The run beside each point, the best of each architecture first, then those on the line; one without room is left out."""
-    ax.figure.draw_without_rendering()  # the layout is known only now
-    marks, taken, half = ax.transData.transform(where), [], MARKER / 2 * ax.figure.dpi / 72
-    looks = _looks(points)
-    front, worse = set(map(tuple, _front(where, better))), (-1 if better == "higher" else 1) * where[:, 1]
-    order = sorted(range(len(points)), key=lambda k: (points[k][0] not in best, tuple(where[k]) not in front, worse[k]))
-    for k in order:
-        for x, y in ((3, 2), (3, -5), (-3, 2), (-3, -5), (0, 4), (0, -7)):
-            text = ax.annotate(
-                points[k][0].label, where[k], xytext=(x, y), textcoords="offset points",
-                ha={1: "left", 0: "center", -1: "right"}[np.sign(x)], fontsize=4.5,
-                color=looks[points[k][0].arch].color,
-            )  # fmt: skip
-            box = text.get_window_extent()
-            if not (box.padded(half).count_contains(marks) or box.count_overlaps(taken)):
-                taken.append(box)
-                break
-            text.remove()
-
-
-def _front(where, better):
-    """The points (time, value) that none beats in both, by time."""
-    sign = -1 if better == "higher" else 1
-    order = where[np.lexsort((sign * where[:, 1], where[:, 0]))]
-    return order[sign * order[:, 1] <= np.minimum.accumulate(sign * order[:, 1])]
-
-
-def _staircase(ax, where, better):
-    ax.step(*_front(where, better).T, where="post", color=style.GREY, linewidth=0.7, zorder=0)
 
 
 def _dumbbell(ax, k, theirs, ours, lead):

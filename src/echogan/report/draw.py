@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echogan.errors import BadInput
 from echogan.files import atomic
-from echogan.report import across, beside, codes, heatmap, lines, losses, progress, radar, seeds, style, violin
+from echogan.report import across, beside, codes, heatmap, lines, losses, price, progress, radar, seeds, style, violin
 from echogan.report.metrics import METRICS, leading
 from echogan.report.runs import read_runs
 
@@ -86,12 +86,12 @@ def _of_architecture(all_runs, folder):
     return jobs
 
 
-def _of_study(runs, folder):
-    runs = seeds.firsts(runs)
+def _of_study(all_runs, folder):
+    runs = seeds.firsts(all_runs)
     return [
         (folder / "best_config_of_each_architecture.png", partial(across.table, runs)),
         (folder / "best_of_each_architecture_radar.png", partial(across.radars, runs)),
-        (folder / "best_reading_against_training_time.png", partial(across.pareto, runs)),
+        (folder / "best_reading_against_training_time.png", partial(price.figure, all_runs)),
         (folder / "as_published_beside_ours.png", partial(across.published_and_ours, runs)),
     ]
 
