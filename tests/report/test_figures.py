@@ -239,9 +239,18 @@ def test_published_stands_beside_ours_at_equal_images_shown(wgan, vqgan):
     figure = across.published_and_ours(wgan + vqgan)
     limit = min(run.metrics["kimg"].max() for run in wgan)  # of the run whose last line was cut
     theirs = min(run.curve("FID").value[run.curve("FID").kimg <= limit].min() for run in wgan if run.name == "W1")
-    assert f"W1† {theirs:.3g}" in words(figure) and f"≤ {limit:.4g} kimg" in words(figure)
+    assert f"W1† {theirs:.3g}" in words(figure) and f"≤ {limit:.4g} kimg, of 3† and 5" in words(figure)
     with pytest.raises(BadInput, match="both a published setting and one of ours"):
         across.published_and_ours([run for run in wgan if run.published])
+
+
+def test_every_seed_of_the_best_config_is_a_dot_beside_the_published_one(wgan):
+    config = {**wgan[3].config, "settings": {**wgan[3].config["settings"], "seed": 1}}
+    other = replace(wgan[3], config=config, metrics=wgan[3].metrics.assign(FID=wgan[3].metrics["FID"] * 1.5))
+    first, again = (run.curve("FID").best()["FID"] for run in (wgan[3], other))
+    _, theirs, ours = across.published_and_ours([wgan[0], wgan[3], other, wgan[7]]).axes[0].lines
+    assert len(theirs.get_xdata()) == 1 and list(ours.get_xdata()) == pytest.approx([first, again])
+    assert f"{wgan[3].label} {(first + again) / 2:.3g}" in words(theirs.figure)
 
 
 def test_figures_of_each_architecture_say_whom_they_leave_out(wgan, painter):

@@ -1,10 +1,12 @@
 """Architectures beside each other: the best of each, and the published setting beside ours."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from echogan.errors import BadInput
-from echogan.report import lines, losses, progress, radar, style
+from echogan.report import lines, losses, progress, radar, seeds, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
 from echogan.report.run import together
 
@@ -60,27 +62,25 @@ def radars(runs):
 
 @style.styled
 def published_and_ours(runs):
-    """Best published setting (open) beside our best (filled), per architecture, at equal images shown."""
+    """Best published setting (open) beside our best (filled), per architecture, at equal images shown: a dot for each seed."""
     lead = common_lead(runs)
     pairs = [pair for arch in _archs(runs) if (pair := _pair([r for r in runs if r.arch == arch], lead))]
     if not pairs:
         raise BadInput("no architecture has both a published setting and one of ours")
-    curves = [curve for pair in pairs for _, curve, _ in pair[:2]]
-    used = [run for pair in pairs for run, _, _ in pair[:2]]
-    note = "Open: setting as published; filled: ours; both trained by us, each the best of its configs within the images stated"
+    used = [run for sides, _ in pairs for side in sides for run in side.values]
+    curves = [run.curve(lead) for run in used]
+    note = "Open: as published; filled: ours; both trained by us. Dot: the best reading of a seed within the images stated; "
+    note += "number: their median. Each side: the config whose first seed is best, of as many as the left says (†: as published)"
     note += _unpaired(runs, pairs)
-    fig = style.new(0.95 + 0.33 * len(pairs), f"As published beside ours: {lead}", caption(used, curves, lead, note))
+    fig = style.new(0.95 + 0.36 * len(pairs), f"As published beside ours: {lead}", caption(used, curves, lead, note))
     ax = fig.add_subplot()
-    for k, (theirs, ours, _) in enumerate(pairs):
-        _dumbbell(ax, k, theirs, ours, lead)
-    ax.set_yticks(range(len(pairs)), [f"{pair[0][0].family}\n≤ {pair[2]:.4g} kimg" for pair in pairs])
+    for k, (sides, _) in enumerate(pairs):
+        _dumbbell(ax, k, sides)
+    ax.set_yticks(range(len(pairs)), [_of_how_many(*pair) for pair in pairs], fontsize=5.5)
     ax.set_ylim(len(pairs) - 0.5, -0.6)
-    values = np.array([row[lead] for pair in pairs for _, _, row in pair[:2]])
-    if style.wide(values):
-        style.log_axis(ax.xaxis, values)
-    ax.margins(x=0.4)
-    low, high = ax.get_xlim()
-    ax.set_xticks([tick for tick in ax.get_xticks() if max(low, 0) <= tick <= high])  # the room below 0 is for names
+    _room_for_names(
+        ax, METRICS[lead], np.array([value for sides, _ in pairs for side in sides for value in side.values.values()])
+    )
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(METRICS[lead].axis)
@@ -88,9 +88,24 @@ def published_and_ours(runs):
     return fig
 
 
+def _of_how_many(sides, until):
+    """What stands left of a row: the architecture, how many configs each side is the best of, and the images shown."""
+    theirs, ours = sides
+    family = next(iter(theirs.values)).family
+    return f"{family}\n≤ {until:.4g} kimg, of {theirs.configs}† and {ours.configs}"
+
+
+def _room_for_names(ax, metric, values):
+    if metric.scale == "log" and values.min() > 0:
+        style.log_axis(ax.xaxis, values)
+    ax.margins(x=0.4)
+    low, high = ax.get_xlim()
+    ax.set_xticks([tick for tick in ax.get_xticks() if max(low, 0) <= tick <= high])  # the room below 0 is for names
+
+
 def _unpaired(runs, pairs):
     """Part of a caption: architectures without both sides."""
-    lacking = set(_archs(runs)) - {theirs[0].arch for theirs, *_ in pairs}
+    lacking = set(_archs(runs)) - {run.arch for sides, _ in pairs for run in sides[0].values}
     names = sorted({run.family for run in runs if run.arch in lacking})
     return f". Left out, without both sides judged alike: {', '.join(names)}" if names else ""
 
@@ -111,22 +126,32 @@ def _best_value(curve, lead, until=np.inf):
     return np.nan if row is None else float(row[lead])
 
 
+@dataclass(frozen=True)
+class Side:
+    """The best config of one side of a comparison."""
+
+    values: dict  # run, a seed of it -> its best reading
+    configs: int  # that it is the best of
+
+
 def _pair(runs, lead):
-    """((run, curve, row) published, the same of ours, kimg both may use) or None; "equal" is the shorter training."""
+    """((`Side` as published, `Side` of ours), kimg both may use) or None; "equal" is the shorter training."""
     runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study]
     if len({run.published for run in runs}) < 2:
         return None
     until = min(run.metrics["kimg"].max() for run in runs)
-    sign = -1 if METRICS[lead].better == "higher" else 1
-    sides = []
-    for published in (True, False):
-        side = [run for run in runs if run.published is published]
-        values = [sign * _best_value(run.curve(lead), lead, until) for run in side]
-        if not np.isfinite(values).any():
-            return None
-        run = side[int(np.nanargmin(values))]
-        sides.append((run, run.curve(lead), run.curve(lead).best(until)))
-    return *sides, until
+    sides = [_side([run for run in runs if run.published is published], lead, until) for published in (True, False)]
+    return (sides, until) if all(sides) else None
+
+
+def _side(runs, lead, until):
+    """The config whose first seed has the best reading; None where nothing can be called best."""
+    values = {run: _best_value(run.curve(lead), lead, until) for run in runs}
+    groups = [group for group in seeds.grouped(runs) if np.isfinite(values[group[0]])]
+    if not groups:
+        return None
+    chosen = min(groups, key=lambda group: (-1 if METRICS[lead].better == "higher" else 1) * values[group[0]])
+    return Side({run: values[run] for run in chosen if np.isfinite(values[run])}, len(groups))
 
 
 def caption(runs, curves, lead, note=""):
@@ -159,11 +184,15 @@ def _sample(ax, run, curve):
         ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
 
 
-def _dumbbell(ax, k, theirs, ours, lead):
-    ends = [float(row[lead]) for _, _, row in (theirs, ours)]
-    ax.plot(ends, [k, k], color=style.GREY, linewidth=0.8, zorder=1)
-    for (run, _, _), value, face in zip((theirs, ours), ends, ("white", style.COLOURS[0])):
-        ax.plot(value, k, "o", markersize=5, markerfacecolor=face, markeredgecolor=style.COLOURS[0], zorder=2)
-        left = value == min(ends)
-        ax.annotate(f"{run.label} {written(value)}", (value, k), xytext=(-5 if left else 5, 0), va="center",
+def _dumbbell(ax, k, sides):
+    """A row: the seeds of both sides, a line from median to median, and the names at the outer ends."""
+    middles = [float(np.median(list(side.values.values()))) for side in sides]
+    ax.plot(middles, [k, k], color=style.GREY, linewidth=0.8, zorder=1)
+    for side, middle, face in zip(sides, middles, ("white", style.COLOURS[0])):
+        values = list(side.values.values())
+        ax.plot(values, [k] * len(values), "o", markersize=4, markerfacecolor=face, markeredgecolor=style.COLOURS[0],
+                markeredgewidth=0.8, alpha=0.85, zorder=2)  # fmt: skip
+        left = middle == min(middles)
+        label = f"{next(iter(side.values)).label} {written(middle)}"
+        ax.annotate(label, ((min if left else max)(values), k), xytext=(-5 if left else 5, 0), va="center",
                     ha="right" if left else "left", textcoords="offset points", fontsize=5.5)  # fmt: skip

@@ -92,7 +92,7 @@ def _of_study(all_runs, folder):
         (folder / "best_config_of_each_architecture.png", partial(across.table, runs)),
         (folder / "best_of_each_architecture_radar.png", partial(across.radars, runs)),
         (folder / "best_reading_against_training_time.png", partial(price.figure, all_runs)),
-        (folder / "as_published_beside_ours.png", partial(across.published_and_ours, runs)),
+        (folder / "as_published_beside_ours.png", partial(across.published_and_ours, all_runs)),
     ]
 
 
