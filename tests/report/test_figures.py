@@ -143,14 +143,30 @@ def test_density_agrees_with_the_textbook_sum_of_gaussians():
     np.testing.assert_allclose(height, kernel / kernel.max(), rtol=1e-6)
 
 
-def test_fewer_than_twenty_readings_are_points_and_nothing_else(wgan):
-    figure = violin.figure(wgan, "FID")  # W2 has 17, the others 24 or 25
+def test_a_run_with_fewer_than_twenty_readings_has_points_and_no_density(wgan):
+    figure = violin.figure(wgan, "FID")  # W2 has 16 of the trained network, the others 23 or 24
     from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 
-    counts = [len(run.curve("FID").finite) for run in wgan]
+    counts = [len(run.curve("FID").trained) for run in wgan]
     kinds = figure.axes[0].collections
     assert sum(isinstance(c, FillBetweenPolyCollection) for c in kinds) == sum(n >= 20 for n in counts) == 7
     assert sorted(len(c.get_offsets()) for c in kinds if isinstance(c, PathCollection)) == sorted(counts)
+
+
+def short(run, end, last, seed=0):
+    """A run of nine readings: the untrained network's, a fall to `end`, and a last one."""
+    settings = {**run.config["settings"], "seed": seed}
+    values = [9000, *np.linspace(5 * end, end, 7), last]
+    return replace(run, config={**run.config, "settings": settings}, metrics=run.metrics[:9].assign(FID=values))
+
+
+def test_few_readings_show_how_each_seed_ended_and_its_best(wgan):
+    runs = [short(wgan[3], 30, 40), short(wgan[4], 20, 25), short(wgan[4], 22, 22, seed=1)]
+    figure = violin.figure(runs, "FID")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == [f"{wgan[4].name}  (2 seeds)", wgan[3].name]
+    assert [list(line.get_xdata()) for line in ax.lines[::3]] == [[20, 25], [22, 22], [30, 40]]
+    assert ax.get_xlim()[1] < 50 and "Ring: last reading of a seed" in flat(figure)
 
 
 @pytest.mark.parametrize(

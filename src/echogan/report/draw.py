@@ -69,9 +69,11 @@ def _of_architecture(all_runs, folder):
         jobs.append((folder / f"losses/{arch}_{run.name}_codes_in_use_over_kimg.png", partial(codes.usage, run)))
     for name in _measured(runs):
         jobs.append((folder / f"line_graph/{arch}_{name}_over_kimg.png", partial(lines.figure, runs, name)))
-        jobs.append((folder / f"violin/{arch}_{name}_readings_by_config.png", partial(violin.figure, runs, name)))
+        violins = (folder / f"violin/{arch}_{name}_readings_by_config.png", partial(violin.figure, all_runs, name))
+        jobs += [violins] * (len(all_runs) > 1)  # one run's are in its line
     for lead in _lead(runs):
-        jobs.append((folder / f"radar/{arch}_metrics_at_best_{lead}.png", partial(radar.figure, runs)))
+        radars = (folder / f"radar/{arch}_metrics_at_best_{lead}.png", partial(radar.figure, runs))
+        jobs += [radars] * (len(runs) > 1)  # one shape has nothing beside it
         jobs.append((folder / f"heatmap/{arch}_best_reading_of_every_metric.png", partial(heatmap.figure, runs)))
         if seeds.repeated(all_runs):
             jobs.append(
