@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echogan.errors import BadInput
-from echogan.report.metrics import METRICS, best, half_interval, leading, short, written
+from echogan.report.metrics import METRICS, best, half_interval, leading, ranges, short, written
 
 HIGH = {"precision", "recall", "density", "coverage", "SSIM", "MS_SSIM", "PSNR"}
 
@@ -75,3 +75,7 @@ def test_a_share_of_none_or_all_has_no_interval_whatever_was_recorded():
     row = {"precision": 0.0, "precision_error": 0.0, "recall": 0.0, "recall_error": 0.007, "KID": 0.0, "KID_error": 0.1}
     assert np.isnan(half_interval(row, "precision")) and np.isnan(half_interval(row, "recall"))
     assert half_interval(row, "KID") == pytest.approx(0.196) and np.isnan(half_interval(row, "FID"))
+
+
+def test_ranges_are_told_from_worst_to_best():
+    assert ranges(["SWD", "precision"]) == "SWD 120 to 2 grey levels, precision 0 to 1; logarithmic but for precision"

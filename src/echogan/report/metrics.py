@@ -58,9 +58,9 @@ _ROWS = (
     ("FID",         "Fréchet inception distance",               "",            "lower",  "encoder", 400,  5,     "log"),
     ("FID_inf",     "FID extrapolated to infinite samples",     "",            "lower",  "encoder", 400,  5,     "log"),
     ("KID",         "kernel inception distance",                "",            "lower",  "encoder", 0.5,  0.001, "log"),
-    ("KID_lite0",   "kernel distance, EfficientNet-Lite0",      "",            "lower",  "encoder", 1.0,  0.001, "log"),
-    ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  4,     "log"),
-    ("spectrum_dB", "radial power spectrum difference",         "dB",          "lower",  "pixels",  40,   0.2,   "log"),
+    ("KID_lite0",   "kernel distance, EfficientNet-Lite0",      "",            "lower",  "encoder", 5,    0.005, "log"),
+    ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  2,     "log"),
+    ("spectrum_dB", "radial power spectrum difference",         "dB",          "lower",  "pixels",  40,   0.05,  "log"),
     ("JSD",         "Jensen–Shannon divergence of grey levels", "bit",         "lower",  "pixels",  1,    0.001, "log"),
     ("JSD_sector",  "the same inside the sector",               "bit",         "lower",  "pixels",  1,    0.001, "log"),
     ("JSD_root",    "Jensen–Shannon distance, as published",    "√nat",        "lower",  "pixels",  0.7,  0.01,  "log"),
@@ -108,6 +108,14 @@ def leading(measured, share=0.5):
 def ranked_by(lead, split):
     """What a caption says where something else than FID had to rank; `split` names whose readings rank, e.g. "VAL"."""
     return "" if lead == LEADING[0] else f"{LEADING[0]} was not measured on {split}, so {lead} of {split} ranks"
+
+
+def ranges(names):
+    """What a caption says of the fixed ranges of these metrics, from worst to best."""
+    used = [METRICS[name] for name in names]
+    linear = ", ".join(metric.name for metric in used if metric.scale == "linear")
+    ends = (f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
+    return f"{', '.join(ends)}; logarithmic{f' but for {linear}' if linear else ''}"
 
 
 def best(values, goal, floor=np.nan):
