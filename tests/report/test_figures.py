@@ -452,9 +452,11 @@ def test_aims_that_differ_are_not_shown_as_those_of_all(painter, tmp_path):
     assert len({ax.get_ylabel() for ax in progress.every_config([painter, other]).axes} - {""}) == 2
 
 
-def test_who_only_reconstructs_is_named_among_those_who_make_images_from_latents(painter, wgan):
-    figure = progress.every_config([replace(wgan[0], name="grid16"), replace(painter, name="VQ1")])
-    assert "fixed latents (VQ1†: fixed VAL frames)" in flat(figure)
+def test_reconstructions_and_samples_from_noise_are_blocks_of_their_own(painter, wgan):
+    figure = progress.every_config([replace(painter, name="VQ1"), replace(wgan[0], name="grid16")])
+    heads = [(part.get_suptitle(), [ax.get_ylabel() for ax in part.axes if ax.get_ylabel()]) for part in figure.subfigs]
+    assert heads == [("Made of fixed VAL frames", ["VQ1†", "real"]), ("Made from fixed latents", ["grid16†"])]
+    assert [part.get_suptitle() for part in progress.every_config([wgan[0]]).subfigs] == [""]
 
 
 def test_few_moments_stand_below_each_other(wgan):
