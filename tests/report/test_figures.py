@@ -305,6 +305,20 @@ def test_losses_mark_where_the_run_stopped_being_a_number(wgan):
     assert "no number" in words(losses.figure(broken)) and "no number" not in words(losses.figure(wgan[0]))
 
 
+def test_what_never_changes_is_told_and_not_drawn_and_panels_reach_as_far_as_their_values(wgan):
+    run = replace(wgan[0], losses=wgan[0].losses.copy())
+    kimg = run.losses["kimg"]
+    first = run.losses["penalty"].where(kimg < 50)
+    run.losses = run.losses.assign(book=3.0, penalty=first, D_updates=100 * kimg, G_updates=50 * kimg)
+    figure = losses.figure(run)
+    axes = {ax.get_title("left"): ax for ax in figure.axes}
+    assert set(axes) == {"D and G", "penalty", "real", "fake"} and axes["penalty"].get_xlim()[1] < 60
+    for part in ("Never changed: book 3", "Updates a kimg, even: D 100, G 50", "real: mean score of real images"):
+        assert part in flat(figure)
+    run.losses.loc[100:, "G_updates"] = 5000
+    assert "updates" in {ax.get_title("left") for ax in losses.figure(run).axes}
+
+
 def test_neighbouring_looks_differ_in_colour_lightness_dash_and_marker():
     looks = style.looks(8)
     grey = [np.dot(to_rgb(look.color), (0.299, 0.587, 0.114)) for look in looks]
