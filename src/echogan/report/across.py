@@ -140,8 +140,8 @@ def _pair(runs, lead):
     if len({run.published for run in runs}) < 2:
         return None
     until = min(run.metrics["kimg"].max() for run in runs)
-    sides = [_side([run for run in runs if run.published is published], lead, until) for published in (True, False)]
-    return (sides, until) if all(sides) else None
+    theirs, ours = (_side([run for run in runs if run.published is side], lead, until) for side in (True, False))
+    return ((theirs, ours), until) if theirs and ours else None
 
 
 def _side(runs, lead, until):

@@ -65,7 +65,7 @@ def _points(runs, lead):
     """[(runs of one config, (seeds, 2) seconds until the best reading and that reading)]."""
     curves, groups = dict(zip(runs, together(runs, lead))), []
     for group in seeds.grouped(runs):
-        rows = [(run, row) for run in group if curves[run] and (row := curves[run].best()) is not None]
+        rows = [(run, row) for run in group if (curve := curves[run]) and (row := curve.best()) is not None]
         found = [(run, busy(run), row[lead]) for run, row in rows]
         found = [point for point in found if point[1] > 0]
         if found:
@@ -130,7 +130,7 @@ def _names(ax, groups, where):
         ]
         ring, box = (free or boxes)[0]
         taken.append(box)
-        _name(ax, run.label, where[k], (box.min + box.max) / 2 - marks[k], looks[run.arch].color, ring > 0)
+        _name(ax, run.label, where[k], box.get_points().mean(0) - marks[k], looks[run.arch].color, ring > 0)
 
 
 def _along(ax, values, point):

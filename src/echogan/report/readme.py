@@ -109,15 +109,15 @@ def _mark(run):
 
 
 def _row(run):
-    """What TEST says of a run, of images from noise where it makes them; else None."""
-    return latest(run) or latest(run, STAGES[1])
+    """What TEST says of a run, of images from noise where it makes them; empty where it was not read."""
+    return latest(run) or latest(run, STAGES[1]) or {}
 
 
 def _chose(run):
     """The kimg that VAL chose, where TEST read the run at another one; else None."""
     row, curve = _row(run), run.curve(_lead(run))
     best = curve.chosen() if row and curve else None
-    return None if best is None or best["kimg"] == row["kimg"] else best["kimg"]
+    return None if best is None or best["kimg"] == row.get("kimg") else best["kimg"]
 
 
 def _moved(runs):
@@ -268,7 +268,7 @@ def _as_published(runs):
 
 
 def _of_run(run):
-    row = _row(run) or {}
+    row = _row(run)
     reads = _reads(run)
     return {
         "": f"{run.arch}/{run.label}{_mark(run)}",

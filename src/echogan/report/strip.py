@@ -34,8 +34,8 @@ def figure(runs, name):
 
 def _rows(runs, name):
     """[(seeds of one config, their curves)] of those that were read."""
-    curves = dict(zip(runs, together(runs, name)))
-    groups = [[run for run in group if curves[run] and len(curves[run].trained)] for group in seeds.grouped(runs)]
+    curves = {run: curve for run, curve in zip(runs, together(runs, name)) if curve and len(curve.trained)}
+    groups = [[run for run in group if run in curves] for group in seeds.grouped(runs)]
     return [(group, [curves[run] for run in group]) for group in groups if group]
 
 
