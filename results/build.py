@@ -261,8 +261,8 @@ def _trained(page):
     )
     yield Section(
         "Spread of the readings",
-        "All readings of a run as dots: with fewer than twenty there is no density to draw.",
-        "show(*(violin.figure(runs, name) for name in metrics[:2]))",
+        "The last and the best reading of every seed; violins of all readings from twenty on.",
+        "show(*(violin.figure(every, name) for name in metrics[:2]))",
     )
     if seeds.repeated(read_runs(EXPERIMENTS, page.arch)):
         yield Section("Seeds", "", "show(seeds.figure(every, metrics[0]))")

@@ -114,3 +114,19 @@ def test_tables_that_are_none_of_ours_are_refused(tmp_path):
     (tmp_path / "downstream.csv").write_text("share,arm\n1,real\n")
     with pytest.raises(BadInput, match="lacks seed, patient, data"):
         downstream.read(tmp_path / "downstream.csv")
+
+
+def test_points_of_one_seed_are_open_where_others_have_more(table):
+    figure = downstream.learning_curves(table)
+    hollow = [line for line in figure.axes[0].lines if line.get_color() == "white"]
+    assert len(hollow) == 3 and all(line.get_xdata() > 90 for line in hollow)
+    assert "open: one seed" in figure.get_supxlabel().replace("\n", " ")
+    assert "open" not in downstream.learning_curves(table[table["seed"] == 0]).get_supxlabel()
+
+
+def test_what_is_no_patient_is_not_called_one(table):
+    table["data"] = "HC18"
+    for figure in (downstream.learning_curves(table), downstream.boxes(table, 1.0)):
+        words = figure.get_suptitle() + figure.get_supxlabel() + figure.axes[0].get_xlabel()
+        assert "exams" in words and "patients" not in words
+    assert downstream.overview(table).index.names == ["exams", "measure"]

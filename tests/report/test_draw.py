@@ -38,13 +38,14 @@ def test_names_say_what_they_show_and_where(drawn):
         "wgan/samples/wgan_W1_samples_through_training.gif",
         "wgan/samples/wgan_samples_of_every_config.png",
         "medgan/line_graph/medgan_SWD_over_kimg.png",
-        "medgan/radar/medgan_metrics_at_best_SWD.png",
+        "medgan/heatmap/medgan_best_reading_of_every_metric.png",
         "all_architectures/best_config_of_each_architecture.png",
         "all_architectures/as_published_beside_ours.png",
         "all_architectures/best_reading_against_training_time.png",
     ):
         assert name in names
     assert len([name for name in names if name.startswith("wgan/losses/")]) == 2
+    assert not any(name.startswith(("medgan/radar/", "medgan/violin/")) for name in names)  # one run has none beside it
 
 
 def test_no_two_files_are_the_same(drawn):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from echogan.data.images import grid, write_png
 from echogan.errors import BadInput
-from echogan.report import across, heatmap, lines, losses, progress, radar, style, violin
+from echogan.report import across, heatmap, lines, losses, price, progress, radar, style, violin
 from echogan.report.metrics import METRICS
 from echogan.report.runs import read_run, read_runs
 
@@ -143,14 +143,30 @@ def test_density_agrees_with_the_textbook_sum_of_gaussians():
     np.testing.assert_allclose(height, kernel / kernel.max(), rtol=1e-6)
 
 
-def test_fewer_than_twenty_readings_are_points_and_nothing_else(wgan):
-    figure = violin.figure(wgan, "FID")  # W2 has 17, the others 24 or 25
+def test_a_run_with_fewer_than_twenty_readings_has_points_and_no_density(wgan):
+    figure = violin.figure(wgan, "FID")  # W2 has 16 of the trained network, the others 23 or 24
     from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 
-    counts = [len(run.curve("FID").finite) for run in wgan]
+    counts = [len(run.curve("FID").trained) for run in wgan]
     kinds = figure.axes[0].collections
     assert sum(isinstance(c, FillBetweenPolyCollection) for c in kinds) == sum(n >= 20 for n in counts) == 7
     assert sorted(len(c.get_offsets()) for c in kinds if isinstance(c, PathCollection)) == sorted(counts)
+
+
+def short(run, end, last, seed=0):
+    """A run of nine readings: the untrained network's, a fall to `end`, and a last one."""
+    settings = {**run.config["settings"], "seed": seed}
+    values = [9000, *np.linspace(5 * end, end, 7), last]
+    return replace(run, config={**run.config, "settings": settings}, metrics=run.metrics[:9].assign(FID=values))
+
+
+def test_few_readings_show_how_each_seed_ended_and_its_best(wgan):
+    runs = [short(wgan[3], 30, 40), short(wgan[4], 20, 25), short(wgan[4], 22, 22, seed=1)]
+    figure = violin.figure(runs, "FID")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == [f"{wgan[4].name}  (2 seeds)", wgan[3].name]
+    assert [list(line.get_xdata()) for line in ax.lines[::3]] == [[20, 25], [22, 22], [30, 40]]
+    assert ax.get_xlim()[1] < 50 and "Ring: last reading of a seed" in flat(figure)
 
 
 @pytest.mark.parametrize(
@@ -239,31 +255,68 @@ def test_published_stands_beside_ours_at_equal_images_shown(wgan, vqgan):
     figure = across.published_and_ours(wgan + vqgan)
     limit = min(run.metrics["kimg"].max() for run in wgan)  # of the run whose last line was cut
     theirs = min(run.curve("FID").value[run.curve("FID").kimg <= limit].min() for run in wgan if run.name == "W1")
-    assert f"W1† {theirs:.3g}" in words(figure) and f"≤ {limit:.4g} kimg" in words(figure)
+    assert f"W1† {theirs:.3g}" in words(figure) and f"≤ {limit:.4g} kimg, of 3† and 5" in words(figure)
     with pytest.raises(BadInput, match="both a published setting and one of ours"):
         across.published_and_ours([run for run in wgan if run.published])
 
 
+def test_every_seed_of_the_best_config_is_a_dot_beside_the_published_one(wgan):
+    config = {**wgan[3].config, "settings": {**wgan[3].config["settings"], "seed": 1}}
+    other = replace(wgan[3], config=config, metrics=wgan[3].metrics.assign(FID=wgan[3].metrics["FID"] * 1.5))
+    first, again = (run.curve("FID").best()["FID"] for run in (wgan[3], other))
+    _, theirs, ours = across.published_and_ours([wgan[0], wgan[3], other, wgan[7]]).axes[0].lines
+    assert len(theirs.get_xdata()) == 1 and list(ours.get_xdata()) == pytest.approx([first, again])
+    assert f"{wgan[3].label} {(first + again) / 2:.3g}" in words(theirs.figure)
+
+
 def test_figures_of_each_architecture_say_whom_they_leave_out(wgan, painter):
-    painter.metrics, made = painter.metrics.assign(stage="translate"), (across.table, across.radars, across.pareto)
+    painter.metrics, made = painter.metrics.assign(stage="translate"), (across.table, across.radars, price.figure)
     for make in made:
         assert "each architecture that draws from noise" in words(make([*wgan, painter])).replace("\n", " ")
         assert "from noise" not in words(make(wgan))
-    assert "wall time until it, on a shared machine, pauses of the run included" in flat(across.pareto(wgan))
 
 
-def test_nothing_on_the_pareto_line_is_beaten_in_both_price_and_quality(wgan):
-    ax = across.pareto(wgan).axes[0]
-    front = next(line.get_xydata() for line in ax.lines if line.get_drawstyle() == "steps-post")
-    points = [(run.curve("FID").best()["seconds"] / 60, run.curve("FID").best()["FID"]) for run in wgan]
-    beaten = [any(t < x and v < y for t, v in points) for x, y in front]
-    assert len(front) and not any(beaten)
-    assert ax.get_xlabel() == "training time (min)"
+def test_a_pause_is_no_time_of_training(wgan):
+    run = replace(wgan[0], losses=wgan[0].losses.copy())
+    usual = price.busy(run)
+    assert usual == pytest.approx(run.losses["seconds"].max())
+    run.losses.loc[50:, "seconds"] += 7 * 3600
+    assert price.busy(run) == pytest.approx(usual)
+    assert np.isnan(price.busy(replace(run, losses=run.losses.drop(columns="seconds"))))
+
+
+def test_the_price_of_a_config_is_the_median_of_its_seeds(wgan):
+    runs = [
+        replace(wgan[0], config={**wgan[0].config, "settings": {"seed": k}}, losses=wgan[0].losses.copy())
+        for k in range(3)
+    ]
+    for k, run in enumerate(runs):
+        run.losses["seconds"] *= 1 + k
+    figure = price.figure([*runs, wgan[1]])
+    point = figure.axes[0].lines[2].get_xydata()[0]
+    assert point == pytest.approx([2 * price.busy(wgan[0]) / 3600, wgan[0].curve("FID").best()["FID"]])
+    assert "by which seeds of one config differ up to 3 times" in flat(figure)
+    with pytest.raises(BadInput, match="no run has both FID and the seconds it took"):
+        price.figure([replace(wgan[0], losses=wgan[0].losses.drop(columns="seconds"))])
 
 
 def test_losses_mark_where_the_run_stopped_being_a_number(wgan):
     broken = next(run for run in wgan if run.name == "gp10")
     assert "no number" in words(losses.figure(broken)) and "no number" not in words(losses.figure(wgan[0]))
+
+
+def test_what_never_changes_is_told_and_not_drawn_and_panels_reach_as_far_as_their_values(wgan):
+    run = replace(wgan[0], losses=wgan[0].losses.copy())
+    kimg = run.losses["kimg"]
+    first = run.losses["penalty"].where(kimg < 50)
+    run.losses = run.losses.assign(book=3.0, penalty=first, D_updates=100 * kimg, G_updates=50 * kimg)
+    figure = losses.figure(run)
+    axes = {ax.get_title("left"): ax for ax in figure.axes}
+    assert set(axes) == {"D and G", "penalty", "real", "fake"} and axes["penalty"].get_xlim()[1] < 60
+    for part in ("Never changed: book 3", "Updates a kimg, even: D 100, G 50", "real: mean score of real images"):
+        assert part in flat(figure)
+    run.losses.loc[100:, "G_updates"] = 5000
+    assert "updates" in {ax.get_title("left") for ax in losses.figure(run).axes}
 
 
 def test_neighbouring_looks_differ_in_colour_lightness_dash_and_marker():
@@ -322,13 +375,12 @@ def test_no_hair_strikes_through_a_name(wgan):
     assert len(hairs) == 25 and max(hair.x1 for hair in hairs) <= edge + 0.1
 
 
-def test_names_of_a_crowded_pareto_plot_leave_each_other_room(wgan):
-    ax = across.pareto([*wgan, *wgan]).axes[0]
-    boxes = [text.get_window_extent() for text in ax.texts]
-    marks = ax.transData.transform(
-        np.concatenate([line.get_xydata() for line in ax.lines if line.get_marker() != "None"])
-    )
-    assert boxes and not any(box.count_contains(marks) for box in boxes)
+def test_every_config_is_named_and_names_leave_each_other_room(wgan):
+    runs = [replace(wgan[k % 8], name=f"{wgan[k % 8].name}{k}") for k in range(24)]
+    ax = price.figure(runs).axes[0]
+    ax.figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert {text.get_text() for text in ax.texts} == {run.label for run in runs}
     assert not any(box.overlaps(other) for k, box in enumerate(boxes) for other in boxes[:k])
 
 
@@ -414,9 +466,11 @@ def test_aims_that_differ_are_not_shown_as_those_of_all(painter, tmp_path):
     assert len({ax.get_ylabel() for ax in progress.every_config([painter, other]).axes} - {""}) == 2
 
 
-def test_who_only_reconstructs_is_named_among_those_who_make_images_from_latents(painter, wgan):
-    figure = progress.every_config([replace(wgan[0], name="grid16"), replace(painter, name="VQ1")])
-    assert "fixed latents (VQ1†: fixed VAL frames)" in flat(figure)
+def test_reconstructions_and_samples_from_noise_are_blocks_of_their_own(painter, wgan):
+    figure = progress.every_config([replace(painter, name="VQ1"), replace(wgan[0], name="grid16")])
+    heads = [(part.get_suptitle(), [ax.get_ylabel() for ax in part.axes if ax.get_ylabel()]) for part in figure.subfigs]
+    assert heads == [("Made of fixed VAL frames", ["VQ1†", "real"]), ("Made from fixed latents", ["grid16†"])]
+    assert [part.get_suptitle() for part in progress.every_config([wgan[0]]).subfigs] == [""]
 
 
 def test_few_moments_stand_below_each_other(wgan):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echogan.errors import BadInput
-from echogan.report.metrics import METRICS, best, leading, short, written
+from echogan.report.metrics import METRICS, best, half_interval, leading, ranges, short, written
 
 HIGH = {"precision", "recall", "density", "coverage", "SSIM", "MS_SSIM", "PSNR"}
 
@@ -69,3 +69,13 @@ def test_fid_ranks_where_half_measured_it_else_what_was_measured():
 def test_numbers_are_written_short_and_whole():
     assert [written(v) for v in (9.1668, 0.0028, 1234.5, np.nan)] == ["9.17", "0.0028", "1,234", "–"]
     assert [short(v) for v in (0.00851, 11.36, -0.0021, 0.1, 1234)] == [".0085", "11.4", "-.0021", ".1", "1,234"]
+
+
+def test_a_share_of_none_or_all_has_no_interval_whatever_was_recorded():
+    row = {"precision": 0.0, "precision_error": 0.0, "recall": 0.0, "recall_error": 0.007, "KID": 0.0, "KID_error": 0.1}
+    assert np.isnan(half_interval(row, "precision")) and np.isnan(half_interval(row, "recall"))
+    assert half_interval(row, "KID") == pytest.approx(0.196) and np.isnan(half_interval(row, "FID"))
+
+
+def test_ranges_are_told_from_worst_to_best():
+    assert ranges(["SWD", "precision"]) == "SWD 120 to 2 grey levels, precision 0 to 1; logarithmic but for precision"

@@ -12,9 +12,10 @@ LISTED = {"wgan": ("W1", "W2", "gp", "lp", "demo"), "cyclegan": ("C1", "plain")}
 
 
 def judged(folder, **columns):
-    """Append a TEST row to a run."""
+    """Append a TEST row to a run, of the weights that VAL chose."""
     path = folder / "metrics_csv/metrics.csv"
     table = pd.read_csv(path)
+    columns["kimg"] = read_run(folder).curve("SWD").chosen()["kimg"]
     row = table.iloc[[-1]].assign(split="TEST", n_real=787, n_fake=787, seconds=None, **columns)
     pd.concat([table, row]).to_csv(path, index=False)
 
@@ -50,7 +51,7 @@ def test_price_names_speed_machine_memory_and_every_seed(experiments):
     pd.read_csv(path).assign(peak_MB=[*range(400, 425), None]).to_csv(path, index=False)
     row, published = rows_of(readme.tables(read_runs(experiments), LISTED), "### Price")
     assert published[-2] == "–"
-    assert row[-3:] == ["52 on 1 thread of a test", "424 MB", "0.2, 0.3 (2 of 2)"]
+    assert row[-3:] == ["52 (2 seeds) on 1 thread of a test", "424 MB", "0.2, 0.3 (2 of 2)"]
     assert row[1] == "2.00 M" and row[4] == "50 min"
 
 
@@ -92,7 +93,7 @@ def test_drift_is_last_by_best_rolling_median(experiments):
     table["SWD"] = [99, 30, 20, 10, 10, 10, *[12] * 18, 12, 1]  # the last row is of TEST
     table.to_csv(path, index=False)
     rows = {row[0]: row for row in rows_of(readme.tables(read_runs(experiments), LISTED), "### Every run")}
-    assert rows["wgan/gp"][2:4] == ["SWD 10 · 12 · 12", "1.20"] and rows["wgan/gp"][-1] == "1 ×"
+    assert rows["wgan/gp ‡"][2:4] == ["SWD 10 · 12 · 12", "1.20"] and rows["wgan/gp ‡"][-1] == "1 ×"
 
 
 def test_what_stands_around_the_tables_is_kept(experiments, tmp_path):
@@ -110,3 +111,28 @@ def test_what_stands_around_the_tables_is_kept(experiments, tmp_path):
 def test_without_runs_everything_is_listed_as_not_run():
     page = readme.tables([], LISTED)
     assert "No run yet." in page and "* wgan: W1, W2, gp, lp" in page
+
+
+def test_a_row_that_test_read_at_other_weights_than_val_chose_is_marked(experiments):
+    assert "‡ TEST" not in readme.tables(read_runs(experiments), LISTED)
+    path = experiments / "wgan/W1/metrics_csv/metrics.csv"
+    table = pd.read_csv(path)
+    table.loc[table["split"] == "VAL", "SWD"] = range(10, 35)
+    table.to_csv(path, index=False)
+    page = readme.tables(read_runs(experiments), LISTED)
+    assert "WGAN `W1`† ‡ |" in page and "| wgan/W1† ‡ |" in page and "wgan/gp ‡" not in page
+    assert " (8.33)." in page.partition("in place of the bracketed one: wgan/W1 at ")[2].splitlines()[0]
+
+
+def test_the_list_of_readings_of_test_counts_where_it_is_longer_than_the_rows_kept(experiments):
+    listed = experiments / "wgan/gp/metrics_csv/test_reads.csv"
+    listed.write_text("time,kimg,stage,weights\n" + "2025-01-01T10:00:00,200,generate,ab12\n" * 3)
+    rows = {row[0]: row[-1] for row in rows_of(readme.tables(read_runs(experiments), LISTED), "### Every run")}
+    assert rows["wgan/gp"] == "3 ×" and rows["wgan/gp_seed1"] == "1 ×"
+
+
+def test_speed_is_a_range_over_seeds_of_one_machine(experiments):
+    path = experiments / "wgan/gp_seed1/metrics_csv/metrics.csv"
+    pd.read_csv(path).replace({"images_per_s": {52.0: 104.0}}).to_csv(path, index=False)
+    row, _ = rows_of(readme.tables(read_runs(experiments), LISTED), "### Price")
+    assert row[6] == "52–104 (2 seeds) on 1 thread of a test"

@@ -22,7 +22,7 @@ def with_counts(folder, generator_stops=False, lose=""):
 
 
 def test_counts_share_one_panel_and_are_drawn_as_logged(run_folder):
-    run = with_counts(run_folder)
+    run = with_counts(run_folder, generator_stops=True)
     (ax,) = [ax for ax in losses.figure(run).axes if ax.get_title(loc="left") == "updates"]
     drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert drawn.keys() == {"D", "G"}

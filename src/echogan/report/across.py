@@ -1,14 +1,14 @@
-"""Architectures beside each other: best of each, price in seconds, and the published setting beside ours."""
+"""Architectures beside each other: the best of each, and the published setting beside ours."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from echogan.errors import BadInput
-from echogan.report import lines, losses, progress, radar, style
+from echogan.report import lines, losses, progress, radar, seeds, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
 from echogan.report.run import together
-
-MARKER = 4.5  # points, of a run
 
 
 def best_runs(runs, lead=None):
@@ -37,8 +37,8 @@ def table(runs):
     curves = [run.curve(lead) for run in chosen]
     star = f"Star: {lines.CHOSEN[METRICS[lead].better]}"
     note = ". ".join([*lines.left_out(zip(chosen, curves)), *lines.dotted(curves), star])
-    title = f"Best config of {_each(runs, lead)}, by {lead}"
-    fig = style.new(0.8 + 1.02 * len(chosen), title, _caption(chosen, curves, lead, note))
+    title = f"Best config of {each(runs, lead)}, by {lead}"
+    fig = style.new(0.8 + 1.02 * len(chosen), title, caption(chosen, curves, lead, note))
     grid = fig.subplots(len(chosen), 3, squeeze=False, width_ratios=(1.15, 1.15, 0.8))
     for row, run, curve, look in zip(grid, chosen, curves, style.looks(len(chosen))):
         losses.panel(row[0], run) if run.loss_names else row[0].set_axis_off()
@@ -57,59 +57,30 @@ def radars(runs):
     """The best run of each architecture as small radars."""
     chosen, lead = best_runs(runs), common_lead(runs)
     names = {run.arch: run.title for run in chosen}
-    return radar.figure(chosen, f"Best of {_each(runs, lead)} at its best {lead}", names, lead)
-
-
-@style.styled
-def pareto(runs):
-    """Best reading of every run against the training time until it; the staircase joins what nothing beats."""
-    lead = common_lead(runs)
-    rows = [(run, curve) for run, curve in zip(runs, together(runs, lead)) if curve]
-    points = [(run, curve, curve.best()) for run, curve in rows]
-    points = [(run, c, row) for run, c, row in points if row is not None and row.get("seconds", np.nan) > 0]
-    if not points:
-        raise BadInput(f"no run has both {lead} and the seconds it took")
-    unit, divide = _clock(max(row["seconds"] for _, _, row in points))
-    where = np.array([(row["seconds"] / divide, row[lead]) for _, _, row in points])
-    note = f"Runs of {_each(runs, lead)}. Each point: the best reading of a run and the wall time until it, on a shared machine, "
-    note += "pauses of the run included; line: no run is better and faster; a name without room is left out"
-    fig = style.new(2.9, f"{lead} against training time", _caption(rows, [c for _, c, _ in points], lead, note))
-    ax = fig.add_subplot()
-    _points(ax, points, where)
-    _staircase(ax, where, METRICS[lead].better)
-    for axis, values in zip((ax.xaxis, ax.yaxis), where.T):
-        if style.wide(values):
-            style.log_axis(axis, values)
-    ax.margins(0.12)
-    _names(ax, points, where, METRICS[lead].better, best_runs(runs, lead))
-    ax.set(xlabel=f"training time ({unit})", ylabel=METRICS[lead].axis)
-    ax.set_title(lines.meaning(*(curve for _, curve, _ in points)), fontweight="normal", fontsize=6)
-    return fig
+    return radar.figure(chosen, f"Best of {each(runs, lead)} at its best {lead}", names, lead)
 
 
 @style.styled
 def published_and_ours(runs):
-    """Best published setting (open) beside our best (filled), per architecture, at equal images shown."""
+    """Best published setting (open) beside our best (filled), per architecture, at equal images shown: a dot for each seed."""
     lead = common_lead(runs)
     pairs = [pair for arch in _archs(runs) if (pair := _pair([r for r in runs if r.arch == arch], lead))]
     if not pairs:
         raise BadInput("no architecture has both a published setting and one of ours")
-    curves = [curve for pair in pairs for _, curve, _ in pair[:2]]
-    used = [run for pair in pairs for run, _, _ in pair[:2]]
-    note = "Open: setting as published; filled: ours; both trained by us, each the best of its configs within the images stated"
+    used = [run for sides, _ in pairs for side in sides for run in side.values]
+    curves = [run.curve(lead) for run in used]
+    note = "Open: as published; filled: ours; both trained by us. Dot: the best reading of a seed within the images stated; "
+    note += "number: their median. Each side: the config whose first seed is best, of as many as the left says (†: as published)"
     note += _unpaired(runs, pairs)
-    fig = style.new(0.95 + 0.33 * len(pairs), f"As published beside ours: {lead}", _caption(used, curves, lead, note))
+    fig = style.new(0.95 + 0.36 * len(pairs), f"As published beside ours: {lead}", caption(used, curves, lead, note))
     ax = fig.add_subplot()
-    for k, (theirs, ours, _) in enumerate(pairs):
-        _dumbbell(ax, k, theirs, ours, lead)
-    ax.set_yticks(range(len(pairs)), [f"{pair[0][0].family}\n≤ {pair[2]:.4g} kimg" for pair in pairs])
+    for k, (sides, _) in enumerate(pairs):
+        _dumbbell(ax, k, sides)
+    ax.set_yticks(range(len(pairs)), [_of_how_many(*pair) for pair in pairs], fontsize=5.5)
     ax.set_ylim(len(pairs) - 0.5, -0.6)
-    values = np.array([row[lead] for pair in pairs for _, _, row in pair[:2]])
-    if style.wide(values):
-        style.log_axis(ax.xaxis, values)
-    ax.margins(x=0.4)
-    low, high = ax.get_xlim()
-    ax.set_xticks([tick for tick in ax.get_xticks() if max(low, 0) <= tick <= high])  # the room below 0 is for names
+    _room_for_names(
+        ax, METRICS[lead], np.array([value for sides, _ in pairs for side in sides for value in side.values.values()])
+    )
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(METRICS[lead].axis)
@@ -117,14 +88,29 @@ def published_and_ours(runs):
     return fig
 
 
+def _of_how_many(sides, until):
+    """What stands left of a row: the architecture, how many configs each side is the best of, and the images shown."""
+    theirs, ours = sides
+    family = next(iter(theirs.values)).family
+    return f"{family}\n≤ {until:.4g} kimg, of {theirs.configs}† and {ours.configs}"
+
+
+def _room_for_names(ax, metric, values):
+    if metric.scale == "log" and values.min() > 0:
+        style.log_axis(ax.xaxis, values)
+    ax.margins(x=0.4)
+    low, high = ax.get_xlim()
+    ax.set_xticks([tick for tick in ax.get_xticks() if max(low, 0) <= tick <= high])  # the room below 0 is for names
+
+
 def _unpaired(runs, pairs):
     """Part of a caption: architectures without both sides."""
-    lacking = set(_archs(runs)) - {theirs[0].arch for theirs, *_ in pairs}
+    lacking = set(_archs(runs)) - {run.arch for sides, _ in pairs for run in sides[0].values}
     names = sorted({run.family for run in runs if run.arch in lacking})
     return f". Left out, without both sides judged alike: {', '.join(names)}" if names else ""
 
 
-def _each(runs, lead):
+def each(runs, lead):
     """Whom a figure of "each architecture" leaves out: reconstructions and the like, beside images from noise, see `together`."""
     shown = {run.arch for run, curve in zip(runs, together(runs, lead)) if curve}
     measured = {run.arch for run in runs if run.curve(lead)}
@@ -140,25 +126,36 @@ def _best_value(curve, lead, until=np.inf):
     return np.nan if row is None else float(row[lead])
 
 
+@dataclass(frozen=True)
+class Side:
+    """The best config of one side of a comparison."""
+
+    values: dict  # run, a seed of it -> its best reading
+    configs: int  # that it is the best of
+
+
 def _pair(runs, lead):
-    """((run, curve, row) published, the same of ours, kimg both may use) or None; "equal" is the shorter training."""
+    """((`Side` as published, `Side` of ours), kimg both may use) or None; "equal" is the shorter training."""
     runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study]
     if len({run.published for run in runs}) < 2:
         return None
     until = min(run.metrics["kimg"].max() for run in runs)
-    sign = -1 if METRICS[lead].better == "higher" else 1
-    sides = []
-    for published in (True, False):
-        side = [run for run in runs if run.published is published]
-        values = [sign * _best_value(run.curve(lead), lead, until) for run in side]
-        if not np.isfinite(values).any():
-            return None
-        run = side[int(np.nanargmin(values))]
-        sides.append((run, run.curve(lead), run.curve(lead).best(until)))
-    return *sides, until
+    theirs, ours = (_side([run for run in runs if run.published is side], lead, until) for side in (True, False))
+    return ((theirs, ours), until) if theirs and ours else None
 
 
-def _caption(runs, curves, lead, note=""):
+def _side(runs, lead, until):
+    """The config whose first seed has the best reading; None where nothing can be called best."""
+    values = {run: _best_value(run.curve(lead), lead, until) for run in runs}
+    groups = [group for group in seeds.grouped(runs) if np.isfinite(values[group[0]])]
+    if not groups:
+        return None
+    chosen = min(groups, key=lambda group: (-1 if METRICS[lead].better == "higher" else 1) * values[group[0]])
+    return Side({run: values[run] for run in chosen if np.isfinite(values[run])}, len(groups))
+
+
+def caption(runs, curves, lead, note=""):
+    """The caption of a figure over architectures: what ranks, and whether the data differ."""
     runs = [run[0] if isinstance(run, tuple) else run for run in runs]
     prints = {run.data.get("fingerprint") for run in runs} - {None}
     several = f"Trained on {len(prints)} different data sets: compare with care" if len(prints) > 1 else ""
@@ -187,71 +184,15 @@ def _sample(ax, run, curve):
         ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
 
 
-def _clock(seconds):
-    return ("h", 3600) if seconds > 2 * 3600 else ("min", 60) if seconds > 120 else ("s", 1)
-
-
-def _points(ax, points, where):
-    for arch, look in _looks(points).items():
-        mine = [k for k, (run, _, _) in enumerate(points) if run.arch == arch]
-        for published in (True, False):
-            k = [i for i in mine if points[i][0].published is published]
-            face = "white" if published else look.color
-            name = points[mine[0]][0].family
-            ax.plot(
-                *where[k].T,
-                look.marker,
-                color=face,
-                markeredgecolor=look.color,
-                markersize=MARKER,
-                label=name * (not published),
-            )
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.17), ncols=3, handletextpad=0.2, columnspacing=1)
-
-
-def _looks(points):
-    """{architecture: its look}."""
-    archs = _archs([run for run, *_ in points])
-    return dict(zip(archs, style.looks(len(archs))))
-
-
-def _names(ax, points, where, better, best):
-    """The run beside each point, the best of each architecture first, then those on the line; one without room is left out."""
-    ax.figure.draw_without_rendering()  # the layout is known only now
-    marks, taken, half = ax.transData.transform(where), [], MARKER / 2 * ax.figure.dpi / 72
-    looks = _looks(points)
-    front, worse = set(map(tuple, _front(where, better))), (-1 if better == "higher" else 1) * where[:, 1]
-    order = sorted(range(len(points)), key=lambda k: (points[k][0] not in best, tuple(where[k]) not in front, worse[k]))
-    for k in order:
-        for x, y in ((3, 2), (3, -5), (-3, 2), (-3, -5), (0, 4), (0, -7)):
-            text = ax.annotate(
-                points[k][0].label, where[k], xytext=(x, y), textcoords="offset points",
-                ha={1: "left", 0: "center", -1: "right"}[np.sign(x)], fontsize=4.5,
-                color=looks[points[k][0].arch].color,
-            )  # fmt: skip
-            box = text.get_window_extent()
-            if not (box.padded(half).count_contains(marks) or box.count_overlaps(taken)):
-                taken.append(box)
-                break
-            text.remove()
-
-
-def _front(where, better):
-    """The points (time, value) that none beats in both, by time."""
-    sign = -1 if better == "higher" else 1
-    order = where[np.lexsort((sign * where[:, 1], where[:, 0]))]
-    return order[sign * order[:, 1] <= np.minimum.accumulate(sign * order[:, 1])]
-
-
-def _staircase(ax, where, better):
-    ax.step(*_front(where, better).T, where="post", color=style.GREY, linewidth=0.7, zorder=0)
-
-
-def _dumbbell(ax, k, theirs, ours, lead):
-    ends = [float(row[lead]) for _, _, row in (theirs, ours)]
-    ax.plot(ends, [k, k], color=style.GREY, linewidth=0.8, zorder=1)
-    for (run, _, _), value, face in zip((theirs, ours), ends, ("white", style.COLOURS[0])):
-        ax.plot(value, k, "o", markersize=5, markerfacecolor=face, markeredgecolor=style.COLOURS[0], zorder=2)
-        left = value == min(ends)
-        ax.annotate(f"{run.label} {written(value)}", (value, k), xytext=(-5 if left else 5, 0), va="center",
+def _dumbbell(ax, k, sides):
+    """A row: the seeds of both sides, a line from median to median, and the names at the outer ends."""
+    middles = [float(np.median(list(side.values.values()))) for side in sides]
+    ax.plot(middles, [k, k], color=style.GREY, linewidth=0.8, zorder=1)
+    for side, middle, face in zip(sides, middles, ("white", style.COLOURS[0])):
+        values = list(side.values.values())
+        ax.plot(values, [k] * len(values), "o", markersize=4, markerfacecolor=face, markeredgecolor=style.COLOURS[0],
+                markeredgewidth=0.8, alpha=0.85, zorder=2)  # fmt: skip
+        left = middle == min(middles)
+        label = f"{next(iter(side.values)).label} {written(middle)}"
+        ax.annotate(label, ((min if left else max)(values), k), xytext=(-5 if left else 5, 0), va="center",
                     ha="right" if left else "left", textcoords="offset points", fontsize=5.5)  # fmt: skip

@@ -23,6 +23,7 @@ ARMS = {
 }
 LOOKS = dict(zip(ARMS, style.looks(len(ARMS))))
 BASE = "real"
+UNITS = {"HC18": "exams"}  # what the column `patient` counts, where the data do not name patients
 NEEDED = ("share", "seed", "arm", "patient", "data", "size", "kimg", "hardware", "HD95_unit")
 
 
@@ -36,6 +37,11 @@ def read(path):
     if lacking or not len(table):
         raise BadInput(f"{path} lacks {', '.join(lacking) or 'rows'}; make it with `echogan downstream`")
     return table
+
+
+def unit(table):
+    """What one of `patient` is: patients, or what the kind of data knows in place of them."""
+    return UNITS.get(table["data"].iloc[0], "patients")
 
 
 def structures(table):
@@ -79,8 +85,8 @@ def overview(table):
     rows = summary(table)
     stars = np.where(rows["p_against_real"] < 0.05, " *", "")
     rows["text"] = [f"{mean:.3g} ± {sd:.2g}{star}" for mean, sd, star in zip(rows["mean"], rows["sd"], stars)]
-    rows["patients"] = [f"{100 * share:g} %" for share in rows["share"]]
-    keys = ["patients", "measure"]
+    rows[unit(table)] = [f"{100 * share:g} %" for share in rows["share"]]
+    keys = [unit(table), "measure"]
     order = pd.MultiIndex.from_frame(rows[keys].drop_duplicates())
     wide = rows.pivot(index=keys, columns="arm", values="text").reindex(order)
     return wide[[arm for arm in ARMS if arm in wide]].rename(columns=ARMS).rename_axis(columns=None).fillna("")
@@ -110,8 +116,8 @@ def boxes(table, share):
     """Dice of every TEST patient: a panel per structure, a row per training set, its p value beside it."""
     names = structures(table)
     arms = by_patient(table, share, f"Dice_{names[0]}").columns
-    title = f"Overlap by training set, {100 * share:g} % of the patients"
-    note = "Box: quartiles and median, whiskers: 5-95 %, dots: patients, right: mean, gain over real, p"
+    title = f"Overlap by training set, {100 * share:g} % of the {unit(table)}"
+    note = f"Box: quartiles and median, whiskers: 5-95 %, dots: {unit(table)}, right: mean, gain over real, p"
     fig = style.new(0.95 + len(names) * (0.3 + 0.16 * len(arms)), title, _caption(table, share, note))
     for ax, name in zip(fig.subplots(len(names), 1, squeeze=False)[:, 0], names):
         wide = by_patient(table, share, f"Dice_{name}")
@@ -132,8 +138,9 @@ def boxes(table, share):
 def learning_curves(table):
     """Mean Dice of the TEST patients over the share of those that train, a panel per structure, with standard errors."""
     names, shares = structures(table), sorted(table["share"].unique())
-    note = "Bars: standard error over patients"
-    fig = style.new(2.6, "How many patients a segmenter needs", _caption(table, None, note))
+    single = _single(table)
+    note = f"Bars: standard error over {unit(table)}" + "; open: one seed, filled: the mean over several" * bool(single)
+    fig = style.new(2.6, f"How many {unit(table)} a segmenter needs", _caption(table, None, note))
     grid = fig.add_gridspec(2, len(names), height_ratios=[0.3, 1])
     for ax, name in zip((fig.add_subplot(grid[1, i]) for i in range(len(names))), names):
         wides = {share: by_patient(table, share, f"Dice_{name}") for share in shares}
@@ -142,10 +149,13 @@ def learning_curves(table):
             mean, error = ([getattr(wides[s][arm], f)() for s in there] for f in ("mean", "sem"))
             x = 100 * np.array(there) * 1.03 ** (k - 2)  # side by side, so that bars do not hide each other
             ax.errorbar(x, mean, error, label=ARMS[arm], elinewidth=0.5, **vars(LOOKS[arm]))
+            alone = [(share, arm) in single for share in there]
+            look = {"color": "white", "markeredgecolor": LOOKS[arm].color, "markeredgewidth": 0.8, "zorder": 3}
+            ax.plot(x[alone], np.array(mean)[alone], LOOKS[arm].marker, **look)
         ax.set_xscale("log")
         ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares], fontsize=5)
         ax.set_xticks([], minor=True)
-        ax.set(title=name.replace("_", " "), xlabel="% of patients")
+        ax.set(title=name.replace("_", " "), xlabel=f"% of {unit(table)}")
     fig.axes[0].set_ylabel("Dice")
     legend = fig.add_subplot(grid[0, :])
     legend.axis("off")
@@ -168,7 +178,7 @@ def agreement(table, share):
         note += ", of the mean over seeds"  # which errs less than the seeds do on average, as `summary` has it
     if missing := [ARMS[arm] for arm in by_patient(table, share, "size") if arm not in arms]:
         note += f"; of fewer than two patients have both masks chambers to measure by: {', '.join(missing)}"
-    title = f"Ejection fraction, {100 * share:g} % of the patients"
+    title = f"Ejection fraction, {100 * share:g} % of the {unit(table)}"
     fig = style.new(0.9 + 1.35 * rows, title, _caption(table, share, note))
     axes = fig.subplots(rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, arm in zip(axes, arms):
@@ -244,10 +254,16 @@ def _caption(table, share, note):
     seeds = part.groupby("share")["seed"].nunique()
     kind = part["data"].iloc[0]
     return (
-        f"Data: {kind}{style.simulated(kind)}. Split: TEST, {part['patient'].nunique()} patients. "
+        f"Data: {kind}{style.simulated(kind)}. Split: TEST, {part['patient'].nunique()} {unit(table)}. "
         f"Segmenters: {part['size'].iloc[0]} px, {part['kimg'].iloc[0]:g} kimg each, {_told(seeds)}. Encoder: none needed. "
         f"Hardware: {', '.join(sorted(part['hardware'].unique()))}. {note}."
     )
+
+
+def _single(table):
+    """{(share, training set)} of one seed alone, where others have more."""
+    seeds = table.groupby(["share", "arm"])["seed"].nunique()
+    return set(seeds.index[seeds == 1]) if seeds.max() > 1 else set()
 
 
 def _told(seeds):

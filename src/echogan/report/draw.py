@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echogan.errors import BadInput
 from echogan.files import atomic
-from echogan.report import across, beside, codes, heatmap, lines, losses, progress, radar, seeds, style, violin
+from echogan.report import across, beside, codes, heatmap, lines, losses, price, progress, radar, seeds, style, violin
 from echogan.report.metrics import METRICS, leading
 from echogan.report.runs import read_runs
 
@@ -69,9 +69,11 @@ def _of_architecture(all_runs, folder):
         jobs.append((folder / f"losses/{arch}_{run.name}_codes_in_use_over_kimg.png", partial(codes.usage, run)))
     for name in _measured(runs):
         jobs.append((folder / f"line_graph/{arch}_{name}_over_kimg.png", partial(lines.figure, runs, name)))
-        jobs.append((folder / f"violin/{arch}_{name}_readings_by_config.png", partial(violin.figure, runs, name)))
+        violins = (folder / f"violin/{arch}_{name}_readings_by_config.png", partial(violin.figure, all_runs, name))
+        jobs += [violins] * (len(all_runs) > 1)  # one run's are in its line
     for lead in _lead(runs):
-        jobs.append((folder / f"radar/{arch}_metrics_at_best_{lead}.png", partial(radar.figure, runs)))
+        radars = (folder / f"radar/{arch}_metrics_at_best_{lead}.png", partial(radar.figure, runs))
+        jobs += [radars] * (len(runs) > 1)  # one shape has nothing beside it
         jobs.append((folder / f"heatmap/{arch}_best_reading_of_every_metric.png", partial(heatmap.figure, runs)))
         if seeds.repeated(all_runs):
             jobs.append(
@@ -86,13 +88,13 @@ def _of_architecture(all_runs, folder):
     return jobs
 
 
-def _of_study(runs, folder):
-    runs = seeds.firsts(runs)
+def _of_study(all_runs, folder):
+    runs = seeds.firsts(all_runs)
     return [
         (folder / "best_config_of_each_architecture.png", partial(across.table, runs)),
         (folder / "best_of_each_architecture_radar.png", partial(across.radars, runs)),
-        (folder / "best_reading_against_training_time.png", partial(across.pareto, runs)),
-        (folder / "as_published_beside_ours.png", partial(across.published_and_ours, runs)),
+        (folder / "best_reading_against_training_time.png", partial(price.figure, all_runs)),
+        (folder / "as_published_beside_ours.png", partial(across.published_and_ours, all_runs)),
     ]
 
 

@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 
 from echogan.errors import BadInput
 from echogan.report import lines, style
-from echogan.report.metrics import ARROWS, METRICS, best, short
+from echogan.report.metrics import ARROWS, METRICS, best, ranges, short
 from echogan.report.run import together
 
 MAP = colormaps["cividis"]  # equal steps for every kind of eye and in greyscale
@@ -37,8 +37,8 @@ def figure(runs):
     goals = [_goal(run.curve(name) for run in runs) for name in names]
     has_floor = np.isfinite(floors).any()
     stages = lines.left_out(pairs)
-    note = ". ".join([*stages, _note(goals, stars), *_hatched(runs, names)])
-    height = 1.2 + 0.215 * (len(runs) + has_floor) + 0.3 * bool(stages)
+    note = ". ".join([*stages, _note(names, goals, stars), *_hatched(runs, names)])
+    height = 1.3 + 0.215 * (len(runs) + has_floor) + 0.3 * bool(stages)
     fig = style.new(height, lines.heading(runs, "best reading of every metric"), style.caption(runs, curves, note))
     ax = fig.add_subplot()
     for i, k in np.ndindex(values.shape):
@@ -100,8 +100,9 @@ def _frame(ax, names, goals, rows):
         spine.set_visible(False)
 
 
-def _note(goals, stars):
+def _note(names, goals, stars):
     note = "Each cell: the best reading of the whole training, so metrics of one row may be of different moments"
-    note += "; darker is better on a fixed range"
+    if judged := [name for name, goal in zip(names, goals) if goal in ("lower", "higher")]:
+        note += f"; yellow to dark blue: {ranges(judged)}"
     note += "; ★ best of its column" if any(star is not None for star in stars) else ""
     return note + ("; ≈ neither high nor low is better, last reading" if "floor" in goals else "")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from echogan.report import style
-from echogan.report.metrics import written
+from echogan.report.metrics import half_interval, written
 from echogan.report.run import STAGES
 
 VARIETY = "LPIPS of random pairs"  # the goal is that of real images: lower is no better
@@ -86,8 +86,8 @@ def _usual(run):
 
 
 def _cell(row, name):
-    value, error = row.get(name, np.nan), row.get(f"{name}_error", np.nan)
-    return written(value) + (f" ± {1.96 * error:.2g}" if np.isfinite(error) else "")
+    half = half_interval(row, name)
+    return written(row.get(name, np.nan)) + (f" ± {half:.2g}" if np.isfinite(half) else "")
 
 
 def _floor(rows, name):

@@ -11,7 +11,7 @@ import numpy as np
 
 from echogan.errors import BadInput
 from echogan.files import write_text
-from echogan.report import across, codes, heatmap, held_out, lines, losses, progress, radar, seeds, style
+from echogan.report import across, codes, heatmap, held_out, lines, losses, price, progress, radar, seeds, style
 from echogan.report.draw import TOGETHER, Drawn
 from echogan.report.metrics import ARROWS, METRICS, leading, written
 from echogan.report.run import together
@@ -91,7 +91,7 @@ def study_page(runs):
 
 
 def _together(runs):
-    figures = (across.table, across.radars, across.pareto, across.published_and_ours)
+    figures = (across.table, across.radars, price.figure, across.published_and_ours)
     kinds = ("photo", "plot", "plot", "plot")
     return [(kind, partial(figure, runs)) for kind, figure in zip(kinds, figures)]
 

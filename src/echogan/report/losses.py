@@ -1,14 +1,41 @@
-"""Loss curves of one run: the game of D and G on top, every other loss and reading in a panel of its own, counts together."""
+"""Loss curves of one run: the game of D and G on top, every other loss and reading in a panel of its own, counts together.
+
+A panel reaches as far as its values do: of a run in two stages each loss belongs to one. What never changes is told in words.
+"""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from echogan.errors import BadInput
 from echogan.report import style
+from echogan.report.metrics import written
 from echogan.report.run import COUNTS, waits
 
 RIVALS = ("D", "D_loss", "loss_D", "disc_loss", "G", "G_loss", "loss_G", "g_loss")
+EVEN = 0.02  # of its mean, that the pace of updates may vary and still be called even
 ROWS = 60  # from so many rows on, the logged values are drawn thin behind their running median
+
+# fmt: off
+MEANINGS = {  # of the names in losses.csv, as every architecture uses them
+    "D": "loss of the discriminator or critic", "G": "loss of the generator",
+    "Dmain": "loss of the discriminator", "Gmain": "loss of the generator",
+    "Dreg": "gradient penalty", "penalty": "gradient penalty", "Greg": "path length penalty",
+    "path_length": "mean length of paths", "sign": "mean sign of the scores", "p": "strength of augmentation",
+    "real": "mean score of real images", "fake": "mean score of generated images",
+    "r": "mean score of real images", "f": "mean score of generated images",
+    "rank": "share of pairs in which the real image scores higher",
+    **{f"{what}_{domain}": f"mean score of {of} images, by domain" for what, of in (("real", "real"), ("fake", "generated"))
+       for domain in "AB"},
+    "l1": "mean absolute error", "lpips": "perceptual distance", "matching": "distance of the critic's features",
+    "divergence": "of the style code", "mix": "inconsistency under LabelMix",
+    "cycle": "error after the way there and back", "identity": "change of images of the target domain",
+    "segmentation": "disagreement of a segmenter", "vq": "loss of the autoencoder",
+    "vq_adv": "that of the autoencoder and of its adversary",
+    "commitment": "distance of encodings from their codes", "lambda": "weight of the adversary",
+    "usage": "share of the codes in use", "perplexity": "codes that, used equally often, would carry as much",
+    "prior": "nats a token", "book": "length of the codebook",
+}
+# fmt: on
 
 
 @style.styled
@@ -17,16 +44,43 @@ def figure(run):
     names = run.loss_names
     if not names:
         raise BadInput(f"{run.arch}/{run.name} has no losses to draw")
-    game = sorted((name for name in names if name in RIVALS), key=RIVALS.index)
-    counts = [name for name in names if name.endswith(COUNTS)]
-    alone = [[name] for name in names if name not in (*game, *counts)]
-    panels = [panel for panel in (game, *alone, counts) if panel]
-    note = "Thin: as logged; thick: running median" if len(run.losses) >= ROWS else ""
+    counts, still = [name for name in names if name.endswith(COUNTS)], _still(run.losses, names)
+    drawn = [name for name in names if name not in still and name not in counts] or names[:1]
+    game = sorted((name for name in drawn if name in RIVALS), key=RIVALS.index)
+    even = _even(run.losses, counts)
+    panels = [game, *([name] for name in drawn if name not in game), [] if even else counts]
+    panels = [panel for panel in panels if panel]
     rows = len(panels) // 2  # of small panels, two abreast
-    fig = style.new(1.95 + 0.8 * rows, f"{run.title}: training losses", style.caption([run], note=note))
+    caption = style.caption([run], note=_note(run.losses, drawn, still, even))
+    fig = style.new(2.1 + 0.8 * rows, f"{run.title}: training losses", caption)
     for axes, columns in zip(_grid(fig, len(panels), rows), panels):
         (_counts if columns == counts else _panel)(axes, run.losses, columns)
     return fig
+
+
+def _still(losses, names):
+    """{name: value} of the columns that never change."""
+    values = {name: losses[name].dropna() for name in names if not name.endswith(COUNTS)}
+    return {name: column.iloc[0] for name, column in values.items() if len(column) > 2 and column.nunique() == 1}
+
+
+def _even(losses, counts):
+    """{phase: updates a kimg} where none of the counts ever changes its pace, else nothing."""
+    steps = losses[["kimg", *counts]].diff().dropna()
+    paces = {name.removesuffix(COUNTS): steps[name] / steps["kimg"] for name in counts}
+    even = len(steps) and all(np.ptp(pace) <= EVEN * pace.mean() for pace in paces.values())
+    return {name: pace.mean() for name, pace in paces.items()} if even else {}
+
+
+def _note(losses, drawn, still, even):
+    told = {}
+    for name in filter(MEANINGS.get, drawn):
+        told.setdefault(MEANINGS[name], []).append(name)
+    parts = ["; ".join(f"{', '.join(names)}: {what}" for what, names in told.items())]
+    parts += ["Never changed: " + ", ".join(f"{name} {written(value)}" for name, value in still.items())] * bool(still)
+    parts += ["Updates a kimg, even: " + ", ".join(f"{name} {pace:,.4g}" for name, pace in even.items())] * bool(even)
+    parts += ["Thin: as logged; thick: running median"] * (len(losses) >= ROWS)
+    return ". ".join(part for part in parts if part)
 
 
 def panel(ax, run):
@@ -41,12 +95,12 @@ def panel(ax, run):
 
 
 def _grid(fig, n, rows):
-    """Axes, n of them: the first over the full width, the others two abreast, all of one time axis."""
+    """Axes, n of them: the first over the full width, the others two abreast."""
     grid = fig.add_gridspec(rows + 1, 2, height_ratios=[1.6] + [1] * rows)
     top = fig.add_subplot(grid[0, :])
     top.set_xlabel("training (kimg)")
     top.margins(x=0.02)
-    rest = [fig.add_subplot(grid[1 + k // 2, k % 2], sharex=top) for k in range(n - 1)]
+    rest = [fig.add_subplot(grid[1 + k // 2, k % 2]) for k in range(n - 1)]
     for ax in rest:
         ax.set_xlabel("kimg", loc="right", labelpad=-1, fontsize=5)
     return [top, *rest]
@@ -80,7 +134,7 @@ def _counts(ax, losses, columns):
     ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=len(columns), borderaxespad=0, borderpad=0.1,
-        handlelength=1.6, columnspacing=0.8, handletextpad=0.4, fontsize=5,
+        handlelength=1.3, columnspacing=0.6, handletextpad=0.3, fontsize=5,
     )  # fmt: skip
 
 
@@ -110,5 +164,6 @@ def _failure(ax, losses, columns):
     if dense:
         end = max(ends[name] for name in dense)
         ax.axvline(end, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
+        ax.set_xlim(right=1.02 * losses["kimg"].max())
         words = f" {', '.join(dense)}: no number\n after {end:.4g} kimg"
         ax.text(end, 0.05, words, transform=ax.get_xaxis_transform(), fontsize=5, va="bottom", linespacing=1.2)

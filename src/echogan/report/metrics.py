@@ -58,9 +58,9 @@ _ROWS = (
     ("FID",         "Fréchet inception distance",               "",            "lower",  "encoder", 400,  5,     "log"),
     ("FID_inf",     "FID extrapolated to infinite samples",     "",            "lower",  "encoder", 400,  5,     "log"),
     ("KID",         "kernel inception distance",                "",            "lower",  "encoder", 0.5,  0.001, "log"),
-    ("KID_lite0",   "kernel distance, EfficientNet-Lite0",      "",            "lower",  "encoder", 1.0,  0.001, "log"),
-    ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  4,     "log"),
-    ("spectrum_dB", "radial power spectrum difference",         "dB",          "lower",  "pixels",  40,   0.2,   "log"),
+    ("KID_lite0",   "kernel distance, EfficientNet-Lite0",      "",            "lower",  "encoder", 5,    0.005, "log"),
+    ("SWD",         "sliced Wasserstein distance of pixels",    "grey levels", "lower",  "pixels",  120,  2,     "log"),
+    ("spectrum_dB", "radial power spectrum difference",         "dB",          "lower",  "pixels",  40,   0.05,  "log"),
     ("JSD",         "Jensen–Shannon divergence of grey levels", "bit",         "lower",  "pixels",  1,    0.001, "log"),
     ("JSD_sector",  "the same inside the sector",               "bit",         "lower",  "pixels",  1,    0.001, "log"),
     ("JSD_root",    "Jensen–Shannon distance, as published",    "√nat",        "lower",  "pixels",  0.7,  0.01,  "log"),
@@ -89,6 +89,7 @@ _LIMITS = {  # the study's, between excellent | very good | acceptable | low | v
 }
 # fmt: on
 METRICS = {row[0]: Metric(*row, _LIMITS.get(row[0], ())) for row in _ROWS}
+SHARES = ("precision", "recall", "density", "coverage")  # of images or patients that a sphere around others holds
 LEADING = ("FID", "KID", "KID_lite0", "SWD", "spectrum_dB", "JSD", "JSD_root")  # who ranks
 
 
@@ -109,6 +110,14 @@ def ranked_by(lead, split):
     return "" if lead == LEADING[0] else f"{LEADING[0]} was not measured on {split}, so {lead} of {split} ranks"
 
 
+def ranges(names):
+    """What a caption says of the fixed ranges of these metrics, from worst to best."""
+    used = [METRICS[name] for name in names]
+    linear = ", ".join(metric.name for metric in used if metric.scale == "linear")
+    ends = (f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
+    return f"{', '.join(ends)}; logarithmic{f' but for {linear}' if linear else ''}"
+
+
 def best(values, goal, floor=np.nan):
     """Position of the best of `values` (NaN ignored): lowest, highest, or nearest the floor; None without one."""
     scores = scored(values, goal, floor)
@@ -127,6 +136,15 @@ def written(value):
     if not np.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def half_interval(row, name):
+    """Half of the 95 % interval of a metric of a TEST row; NaN without one.
+
+    A share of 0 or 1 has none: where all agree there is no spread to see, and what a formula puts there follows its version.
+    """
+    seen = name not in SHARES or row.get(name) not in (0, 1)
+    return 1.96 * row.get(f"{name}_error", np.nan) if seen else np.nan
 
 
 def short(value):

@@ -9,6 +9,7 @@ from echogan.errors import BadInput
 from echogan.report import style
 
 GIF_LIMIT = 1_000_000  # bytes
+LATENTS, FRAMES = "fixed latents", "fixed VAL frames"  # what pictures are made of
 PANELS = {  # what stands beside each other in a sheet of a run that makes images of images: inputs, made, aims
     "vqgan": ("image", "reconstructed"),
     "pix2pix": ("edge", "painted", "real"),
@@ -59,20 +60,32 @@ def _show(axes, tiles):
 def every_config(runs):
     """What each of `runs`, of one architecture, made at its last moment: a row for each, from its saved grid.
 
-    Of runs that make images of images, the images aimed at (else the inputs) stand below, where they are the same for all.
+    Of runs that make images of images, the images aimed at (else the inputs) stand below, where they are the same for all;
+    images from noise, where other runs of the architecture make these, are a block of their own.
     """
     runs = [run for run in runs if run.sheets]
     if not runs:
         raise BadInput("no run has a sample grid to draw")
-    rows, common = _last_of_each(runs)
-    n = min(ACROSS, max(3, ROOM // len(rows)), *map(len, rows.values()))
-    text = style.caption(runs, note=f"Shown: {n} {common}, {_when(runs)}, grey levels as made")
-    side = min((style.COLUMN - 0.66) / n, TILE)
-    fig = style.new(0.5 + side * len(rows), f"{runs[0].family}: samples of every config", text, width=side * n + 0.66)
+    blocks = _last_of_each(runs)
+    rows = [(name, tiles) for block in blocks.values() for name, tiles in block]
+    n = min(ACROSS, max(3, ROOM // len(rows)), *(len(tiles) for _, tiles in rows))
+    what = next(iter(blocks)) if len(blocks) == 1 else "pictures a row"
+    text = style.caption(runs, note=f"Shown: {n} {what}, {_when(runs)}, grey levels as made")
+    side, apart = min((style.COLUMN - 0.66) / n, TILE), 0.13 * (len(blocks) > 1)
+    height = 0.5 + side * len(rows) + apart * len(blocks)
+    fig = style.new(height, f"{runs[0].family}: samples of every config", text, width=side * n + 0.66)
     fig.set_layout_engine("constrained", w_pad=0.03, h_pad=0.01, wspace=0.0, hspace=0.01)
-    for axes, (heading, tiles) in zip(fig.subplots(len(rows), n, squeeze=False), rows.items()):
-        axes[0].set_ylabel(heading, rotation=0, ha="right", va="center", fontsize=5.5)
-        _show(axes, tiles)
+    parts = fig.subfigures(
+        len(blocks), 1, squeeze=False, height_ratios=[side * len(b) + apart for b in blocks.values()]
+    )
+    for part, (of, block) in zip(parts[:, 0], blocks.items()):
+        if len(blocks) > 1:
+            part.suptitle(
+                f"Made {'from' if of == LATENTS else 'of'} {of}", x=0.01, ha="left", fontsize=6, fontweight="bold"
+            )
+        for axes, (heading, tiles) in zip(part.subplots(len(block), n, squeeze=False), block):
+            axes[0].set_ylabel(heading, rotation=0, ha="right", va="center", fontsize=5.5)
+            _show(axes, tiles)
     return fig
 
 
@@ -83,17 +96,21 @@ def _when(runs):
 
 
 def _last_of_each(runs):
-    """({config (and its kimg, where these differ): pictures}, what they are of); what all aimed at or were given comes last."""
-    ends = {run: _readable(run)[-1] for run in runs}
-    before, pictures, after = zip(*(_apart(run, kimg) for run, kimg in ends.items()))
+    """{what they are of: [(config (and its kimg, where these differ), pictures)]}; what all aimed at or were given comes last."""
+    ends, blocks = {run: _readable(run)[-1] for run in runs}, {}
     alike = len(set(ends.values())) == 1
-    rows = {run.label + f"\n{kimg} kimg" * (not alike): tiles for (run, kimg), tiles in zip(ends.items(), pictures)}
-    beside = [aims or inputs for inputs, aims in zip(before, after)]
-    if not all(beside):
-        others = ", ".join(run.label for run, given in zip(runs, beside) if given)
-        return rows, "fixed latents" + f" ({others}: fixed VAL frames)" * bool(others)
-    same = {name: tiles for name, tiles in beside[0].items() if all(_equal(tiles, other.get(name)) for other in beside)}
-    return rows | same, "fixed VAL frames"
+    for run, kimg in ends.items():
+        before, pictures, after = _apart(run, kimg)
+        row = run.label + f"\n{kimg} kimg" * (not alike), pictures
+        blocks.setdefault(FRAMES if before else LATENTS, []).append((row, after or before))
+    return {what: [row for row, _ in rows] + _same([beside for _, beside in rows]) for what, rows in blocks.items()}
+
+
+def _same(beside):
+    """[(name, pictures)] that stand beside those of every run and are equal there."""
+    return [
+        (name, tiles) for name, tiles in beside[0].items() if all(_equal(tiles, other.get(name)) for other in beside)
+    ]
 
 
 def _equal(tiles, others):
@@ -122,11 +139,11 @@ def _columns(run, times):
     columns = {f"{kimg} kimg": pictures for kimg, (_, pictures, _) in sheets.items()}
     translated = [kimg for kimg, (before, _, _) in sheets.items() if before]
     if not translated:
-        return columns, "fixed latents"
+        return columns, LATENTS
     if len(translated) < len(times):
         return columns, f"fixed VAL frames up to {translated[-1]} kimg, then as many fixed latents"
     before, _, after = sheets[times[-1]]
-    return {**before, **columns, **after}, "fixed VAL frames"
+    return {**before, **columns, **after}, FRAMES
 
 
 def _apart(run, kimg):

@@ -8,7 +8,7 @@ import numpy as np
 
 from echogan.errors import BadInput
 from echogan.report import lines, style
-from echogan.report.metrics import ARROWS, METRICS, leading, ranked_by, written
+from echogan.report.metrics import ARROWS, METRICS, leading, ranges, ranked_by, written
 from echogan.report.run import together
 
 SPOKES = ("FID", "KID", "KID_lite0", "SWD", "spectrum_dB", "JSD", "JSD_root", "precision", "recall", "coverage")
@@ -120,11 +120,12 @@ def _ring(radii):
 
 def _words(runs, pairs, lead, shown, stages):
     curves = [curve for _, curve in pairs]
-    used = list({curve.metric.name: curve.metric for curve in curves}.values())
-    ranges = ", ".join(f"{m.name.removesuffix('_dB')} {m.worst:g} to {m.best:g} {m.unit}".strip() for m in used)
-    linear = ", ".join(m.name for m in used if m.scale == "linear")
-    ranges += f"; logarithmic{f' but for {linear}' if linear else ''}"
-    parts = [ranked_by(lead, style.values_of("split", curves)), f"Centre to rim: {ranges}", "Hollow: beyond the range"]
+    spokes = dict.fromkeys(curve.metric.name for curve in curves)
+    parts = [
+        ranked_by(lead, style.values_of("split", curves)),
+        f"Centre to rim: {ranges(spokes)}",
+        "Hollow: beyond the range",
+    ]
     parts += stages
     parts.append(f"Moment: that of the {lines.CHOSEN[METRICS[lead].better]}, the rule that chooses weights")
     parts += ["Grey: the other panels"] * (shown > 1)

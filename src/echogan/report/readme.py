@@ -7,9 +7,9 @@ import pandas as pd
 
 from echogan.errors import BadInput
 from echogan.files import write_text
-from echogan.report import across, seeds
+from echogan.report import across, originals, seeds
 from echogan.report.held_out import latest
-from echogan.report.metrics import LEADING, written
+from echogan.report.metrics import half_interval, written
 from echogan.report.run import ARCHITECTURES, STAGES
 from echogan.report.tables import read_table
 
@@ -17,23 +17,6 @@ BEGIN, END = "<!-- tables: `echogan report` writes them -->", "<!-- end of table
 BLANK = f"# results/\n\n{BEGIN}\n{END}\n\n## What did not work, and why\n"
 MEDIAN = 3  # readings: the rule by which a run chooses its weights
 MADE = {"generate": "from noise", "translate": "from images"}
-
-# What the original studies published: number, how it was measured, whether ours may stand beside it.
-# fmt: off
-PUBLISHED = {
-    "stylegan2_ada": ("FID 9.17 (E4, lowest of 141 readings; rolling median of seven 10.6; last 26.7)",
-                      "50,000 images against all 40,120 EchoNet-Dynamic frames that it was trained on",
-                      "only by `make study DATA=EchoNet-Dynamic`, which measures it so, beside held-out patients"),
-    "medgan":        ("FID 63.5 (M2, lowest; 63.34 in the paper), KID 0.0044 (M1, lowest)",
-                      "FID of one batch, Inception without its normalisation; training frames", "no: FID follows the batch size"),
-    "wgan":          ("FID 68.3 (W6, lowest)", "its code is not public; its values look like MedGAN's; training frames", "no"),
-    "vqgan":         ("FID 14.51 (paper; 139.5 in its own tables, VQ6, lowest), SSIM 0.99",
-                      "reconstructions of training frames; the code of its FID is not public", "no: it generated nothing"),
-    "pix2pix":       ("FID 32.15, SSIM 0.42 (paper)", "no code and no table of readings is public", "no"),
-    "spade":         ("no number (cardiGAN)", "real and generated images lay apart; segmentation gained nothing", "no"),
-    "cyclegan":      ("no number (EchoGANhance)", "judged by eye", "no"),
-}
-# fmt: on
 
 
 def write(runs, results, listed):
@@ -61,21 +44,32 @@ def tables(runs, listed):
     known = [run for run in runs if not run.study and run.name != "demo" and run.listed in listed.get(run.arch, ())]
     ours, others = _one_data(known)
     chosen = [run for arch in listed for run in _chosen([run for run in ours if run.arch == arch])]
-    parts = [_said(ours), _table(_quality(chosen, ours)), NOTE, "### Price", _table(_price(chosen, ours))]
-    parts += ["### What was published", _table(_originals(listed)), *_as_published(runs)]
-    parts += ["### Every run", _table([_of_run(run) for run in ours]), *_other_data(others)]
+    parts = [_said(ours), _table(_quality(chosen, ours)), NOTE, *_moved(ours)]
+    parts += ["### Price", _table(_price(chosen, ours)), PRICE]
+    parts += ["### What was published", _table(originals.rows(listed)), *_as_published(runs)]
+    parts += ["### Every run", _table([_of_run(run) for run in ours]), READS, *_other_data(others)]
     parts += ["### Not run", _not_run(known, listed)]
     return "\n\n".join(parts)
 
 
 NOTE = (
     "Rows: of each architecture the config with the best VAL reading, and the best one of the original study (†). "
-    "± is half of the 95 % interval over patients; in brackets what real images reach: TRAIN frames in place of the generated "
-    "ones. VAL: the metric that chose the weights, best · last · median of the last three readings; the weights are those of the "
-    "lowest rolling median of three (last / best below is of that median), and TEST read them. KID_lite0: kernel distance by the "
-    "features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of "
+    "± is half of the 95 % interval over patients; a share of 0 or 1 has none, as no spread was seen: by the rule of three "
+    "it may be 3 / n away (n: generated images for precision, patients for recall). In brackets what real images reach: TRAIN "
+    "frames in place of the generated ones. VAL: the metric that chose the weights, best · last · median of the last three "
+    "readings; the weights are those of the lowest rolling median of three (last / best below is of that median), and TEST read "
+    "them, but for ‡. "
+    "KID_lite0: kernel distance by the features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of "
     "random pairs, the goal is that of real pairs. Copies: share of generated images nearer to a training frame than all but "
     "5 % of unseen patients; in brackets the share of unseen patients. – was not measured. FID falls with n: compare equal n."
+)
+PRICE = (
+    "images/s: slowest–fastest seed that was timed. Their networks are equal, so what differs is how busy the machine was: the "
+    "fastest is nearest to what a network can do."
+)
+READS = (
+    "TEST read: the readings that the run's test_reads.csv lists; its rows of TEST that were kept, where it has no such list. "
+    "Images from noise and images made of images are read one by one."
 )
 
 
@@ -106,12 +100,41 @@ def _chosen(runs):
 # ------------------------------------------------------------------------------------------------ what a row says
 
 
+def _named(run):
+    return f"{run.family} `{run.name}`{'†' * run.published}{_mark(run)}"
+
+
+def _mark(run):
+    return " ‡" if _chose(run) is not None else ""
+
+
+def _row(run):
+    """What TEST says of a run, of images from noise where it makes them; empty where it was not read."""
+    return latest(run) or latest(run, STAGES[1]) or {}
+
+
+def _chose(run):
+    """The kimg that VAL chose, where TEST read the run at another one; else None."""
+    row, curve = _row(run), run.curve(_lead(run))
+    best = curve.chosen() if row and curve else None
+    return None if best is None or best["kimg"] == row.get("kimg") else best["kimg"]
+
+
+def _moved(runs):
+    """The line that says what ‡ means, where any run has it."""
+    rows = [(run, _chose(run), _row(run)) for run in runs if _mark(run)]
+    told = ", ".join(f"{r.arch}/{r.name} at {written(row['kimg'])} ({written(kimg)})" for r, kimg, row in rows)
+    return [f"‡ TEST read other weights than VAL chose, at this kimg in place of the bracketed one: {told}."] * bool(
+        rows
+    )
+
+
 def _quality(chosen, runs):
     for run in chosen:
         rows = {stage: row for stage in STAGES if (row := latest(run, stage))}
         for stage, row in (rows or {"": {}}).items():
             yield {
-                "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
+                "": _named(run),
                 "made": MADE.get(stage, "–"),
                 "read at kimg": written(row.get("kimg", np.nan)),
                 "VAL": _val(run),
@@ -130,9 +153,13 @@ def _val(run):
 
 def _read(run):
     """(metric that chose the weights, its VAL readings of the trained network)."""
-    lead = run.config.get("chosen_by", "").split(" ")[0]
-    curve = run.curve(lead) if lead in LEADING else None
+    lead = _lead(run)
+    curve = run.curve(lead)
     return lead, curve.value[(curve.kimg > curve.idle) & np.isfinite(curve.value)] if curve else np.array([])
+
+
+def _lead(run):
+    return run.config.get("chosen_by", "").split(" ")[0]
 
 
 def _drift(run):
@@ -143,8 +170,8 @@ def _drift(run):
 
 
 def _pm(row, name):
-    error = row.get(f"{name}_error", np.nan)
-    return written(row.get(name, np.nan)) + (f" ± {written(1.96 * error)}" if np.isfinite(error) else "")
+    half = half_interval(row, name)
+    return written(row.get(name, np.nan)) + (f" ± {written(half)}" if np.isfinite(half) else "")
 
 
 def _beside(row, name):
@@ -164,13 +191,13 @@ def _price(chosen, runs):
     for run in chosen:
         parameters = sum(run.config.get("parameters", {}).values())
         yield {
-            "": f"{run.family} `{run.name}`{'†' if run.published else ''}",
+            "": _named(run),
             "parameters": f"{parameters / 1e6:.2f} M",
             "px": run.resolution,
             "kimg": written(run.losses["kimg"].max()),
             "training": f"{run.losses['seconds'].max() / 60:.0f} min" if "seconds" in run.losses else "–",
             "on": run.hardware,
-            "images/s": _of_any(_speed, run, runs),
+            "images/s": _speeds(_repeats(run, runs)),
             "peak memory": _memory(run, runs),
             "TEST KID of every seed": _seeds(run, runs),
         }
@@ -184,16 +211,29 @@ def _of_any(read, run, runs):
     return "–"
 
 
+def _speeds(group):
+    """Images a second of a run and its other seeds, slowest to fastest, on each kind of machine that timed them."""
+    places = {}
+    for place, speed in filter(None, map(_speed, group)):
+        places.setdefault(place, []).append(speed)
+    return "; ".join(f"{_range(speeds)} on {place}" for place, speeds in places.items()) or "–"
+
+
+def _range(values):
+    ends = dict.fromkeys(map(written, (min(values), max(values))))
+    return "–".join(ends) + f" ({len(values)} seeds)" * (len(values) > 1)
+
+
 def _speed(run):
-    """Images a second of the last reading that timed them, of whichever split; drawn from noise where it does that."""
+    """(machine, images a second) of the last reading that timed them, of whichever split; drawn from noise where it does."""
     timed = run.metrics.reindex(columns=["images_per_s", "hardware", "stage"]).dropna(
         subset=["images_per_s", "hardware"]
     )
     if timed.empty:
-        return ""
+        return None
     drawn = timed[timed["stage"] == STAGES[0]]
     speed, place, _ = (timed if drawn.empty else drawn).iloc[-1]
-    return f"{written(speed)} on {place}"
+    return place, speed
 
 
 def _memory(run, runs):
@@ -211,14 +251,8 @@ def _repeats(run, runs):
 
 def _seeds(run, runs):
     group = _repeats(run, runs)
-    found = [row["KID"] for one in group if (row := latest(one) or latest(one, STAGES[1])) and "KID" in row]
+    found = [row["KID"] for one in group if (row := _row(one)) and "KID" in row]
     return f"{', '.join(map(written, found))} ({len(found)} of {len(group)})" if found else "–"
-
-
-def _originals(listed):
-    for arch in listed:
-        number, how, comparable = PUBLISHED.get(arch, ("–",) * 3)
-        yield {"": ARCHITECTURES.get(arch, arch), "published": number, "measured on": how, "comparable": comparable}
 
 
 def _as_published(runs):
@@ -234,10 +268,10 @@ def _as_published(runs):
 
 
 def _of_run(run):
-    row = latest(run) or latest(run, STAGES[1]) or {}
-    reads = int((run.metrics["split"] == "TEST").sum()) if "split" in run.metrics else 0
+    row = _row(run)
+    reads = _reads(run)
     return {
-        "": f"{run.arch}/{run.label}",
+        "": f"{run.arch}/{run.label}{_mark(run)}",
         "kimg": written(run.losses["kimg"].max()) if len(run.losses) else "–",
         "VAL": _val(run),
         "last / best": f"{_drift(run):.2f}" if np.isfinite(_drift(run)) else "–",
@@ -245,6 +279,13 @@ def _of_run(run):
         "TEST FID": _pm(row, "FID"),
         "TEST read": f"{reads} ×" if reads else "never",
     }
+
+
+def _reads(run):
+    """How often TEST was read: the lines of the run's own list of that, or its kept rows, where these are more (older)."""
+    listed, _ = read_table(run.folder / "metrics_csv" / "test_reads.csv")
+    kept = (run.metrics["split"] == "TEST").sum() if "split" in run.metrics else 0
+    return max(len(listed), int(kept))
 
 
 def _other_data(runs):

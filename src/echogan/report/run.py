@@ -51,6 +51,12 @@ class Curve:
         return self.value[np.isfinite(self.value)]
 
     @property
+    def trained(self):
+        """The readings of the trained network that are numbers; all, where there are no others."""
+        values = self._trained(self.rows)[self.metric.name].to_numpy(float)
+        return values[np.isfinite(values)]
+
+    @property
     def floor(self):
         """The same metric of real images against real images, NaN where it was not measured."""
         column = self.rows.get(f"floor_{self.metric.name}", pd.Series(dtype=float)).dropna()

@@ -3,28 +3,36 @@
 import numpy as np
 from scipy.stats import gaussian_kde
 
-from echogan.report import lines, style
+from echogan.report import lines, seeds, strip, style
 from echogan.report.metrics import METRICS
+from echogan.report.run import together
 
 ENOUGH = 20  # readings; below, a density would be invention and the points stand alone
 
 
-@style.styled
 def figure(runs, name):
-    """Horizontal violins of metric `name` sorted by median; dots darken from the first reading to the last."""
+    """Readings of metric `name` by config: violins where there are enough for them, else the ends of every seed (`strip`)."""
+    firsts = seeds.firsts(runs)
+    most = max((len(curve.trained) for curve in together(firsts, name) if curve), default=0)
+    return violins(firsts, name) if most >= ENOUGH else strip.figure(runs, name)
+
+
+@style.styled
+def violins(runs, name):
+    """Horizontal violins of metric `name`, best last reading first; dots darken from the first reading to the last."""
     rows = lines.drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
-    rows = sorted(rows, key=lambda row: np.median(row[1].finite), reverse=curves[0].goal == "higher")
+    rows = sorted(rows, key=lambda row: row[1].trained[-1], reverse=curves[0].goal == "higher")
     shown = [run for run, *_ in rows]
     title = lines.heading(shown, f"{name} readings")
     fig = style.new(0.95 + 0.23 * len(rows), title, style.caption(shown, curves, _note(runs, rows)))
     ax = fig.add_subplot()
-    values = np.concatenate([curve.finite for curve in curves])
+    values = np.concatenate([curve.trained for curve in curves])
     if METRICS[name].scale == "log" and style.wide(values):
         style.log_axis(ax.xaxis, values)
     for k, (_, curve, look) in enumerate(rows):
-        _row(ax, k, curve.finite, look)
-    ax.set_yticks(range(len(rows)), [f"{run.label}  (n = {len(curve.finite)})" for run, curve, _ in rows])
+        _row(ax, k, curve.trained, look)
+    ax.set_yticks(range(len(rows)), [f"{run.label}  (n = {len(curve.trained)})" for run, curve, _ in rows])
     ax.set_ylim(len(rows) - 0.45, -0.55)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -59,9 +67,14 @@ def _row(ax, k, values, look):
 
 def _note(runs, rows):
     curves = [curve for _, curve, _ in rows]
-    note = ". ".join([*lines.left_out([row[:2] for row in rows]), "Dots: single readings, pale early, dark late"])
-    if any(len(curve.finite) >= ENOUGH for curve in curves):
+    note = ". ".join(
+        [
+            *lines.left_out([row[:2] for row in rows]),
+            "Dots: single readings of the trained network, pale early, dark late",
+        ]
+    )
+    if any(len(curve.trained) >= ENOUGH for curve in curves):
         note += "; bar: quartiles; white: median; density only between the extremes"
-    if any(len(curve.finite) < ENOUGH for curve in curves):
+    if any(len(curve.trained) < ENOUGH for curve in curves):
         note += f"; fewer than {ENOUGH} readings: dots only"
     return ". ".join([note, *lines.absent(runs, curves[0].metric.name)])
