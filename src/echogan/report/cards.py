@@ -148,22 +148,26 @@ def _on_test(runs):
     """Sections of Markdown, one per stage that TEST was read of; each ends with what real images reach."""
     for stage, (title, names) in ON_TEST.items():
         judged = [run for run in runs if held_out.latest(run, stage) is not None]
-        tables = [
-            held_out.table(group, names, stage).rename(lambda label, f=group[0].family: _named(f, label)).reset_index()
-            for arch in dict.fromkeys(run.arch for run in judged)
-            for group in [[run for run in judged if run.arch == arch]]
-        ]
-        if tables:
-            frame = pd.concat(tables).fillna("–").drop_duplicates(ignore_index=True)
-            frame = frame[["index", "kimg", *(name for name in names if name in frame)]]
+        groups = [[run for run in judged if run.arch == arch] for arch in dict.fromkeys(run.arch for run in judged)]
+        if groups:
+            frame = pd.concat([_of_family(group, names, stage) for group in groups]).fillna("–")
+            shown = ["kimg", *(name for name in names if name in frame)]
             floor = frame["index"] == held_out.FLOOR
-            rows = pd.concat([frame[~floor], frame[floor]]).to_numpy()
-            head = ("run", *frame.columns[1:])
-            yield f"### {title}\n\n{held_out.caption(judged, stage)}.\n\n{_table(head, rows)}"
+            floors = frame[floor].groupby(shown, sort=False)["family"].agg(", ".join).reset_index()
+            floors["index"] = [f"{held_out.FLOOR} ({families})" for families in floors["family"]]
+            rows = pd.concat([frame[~floor], floors])[["index", *shown]].to_numpy()
+            yield f"### {title}\n\n{held_out.caption(judged, stage)}.\n\n{_table(('run', *shown), rows)}"
 
 
-def _named(family, label):
-    return label if label == held_out.FLOOR else f"{family} {label}"
+def _of_family(runs, names, stage):
+    """The table of one architecture's runs, named by it; its last row is what real images reach."""
+    family = runs[0].family
+    table = held_out.table(runs, names, stage)
+    return (
+        table.rename(lambda label: label if label == held_out.FLOOR else f"{family} {label}")
+        .reset_index()
+        .assign(family=family)
+    )
 
 
 def _on_val(runs):
