@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from echogan.config import RunFolder, changed, differences, folder, home, listed
+from echogan.config import RunFolder, changed, config_of_run, differences, folder, home
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic, atomic_folder, read_json, write_json, write_text
 
@@ -137,4 +137,9 @@ def test_results_follow_experiments_that_were_moved(tmp_path, monkeypatch):
 
 
 def test_the_config_of_a_run_is_known_by_its_name():
-    assert [listed(name) for name in ("r1", "r1_seed2", "VQ1_seed0_5367", "mine_0")] == ["r1", "r1", "VQ1", "mine_0"]
+    assert [config_of_run(name) for name in ("r1", "r1_seed2", "VQ1_seed0_5367", "mine_0")] == [
+        "r1",
+        "r1",
+        "VQ1",
+        "mine_0",
+    ]

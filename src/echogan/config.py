@@ -30,7 +30,7 @@ def folder(name):
     return Path(moved) / name if moved and name == "results" else home() / name
 
 
-def listed(name):
+def config_of_run(name):
     """The config in the name of a run, which a sweep calls <config>_seed<k> and a notebook <config>_seed<k>_<4 digits>."""
     return re.sub(r"_seed\d+(_[0-9a-f]{4})?$", "", name)
 

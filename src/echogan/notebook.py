@@ -250,8 +250,8 @@ def uploaded(files):
 
 def run_name(name, config, frames, settings):
     """A name that changes with whatever one run may not change (config, data, how it computes): equal ones continue a run."""
-    how = settings.precision, settings.accumulate
-    return f"{name}_seed{settings.seed}_{seed_of(asdict(config), frames.fingerprint(), how) >> 16:04x}"
+    how = [settings.precision] * (settings.precision != "auto") + [settings.accumulate] * (settings.accumulate != 1)
+    return f"{name}_seed{settings.seed}_{seed_of(asdict(config), frames.fingerprint(), *how) >> 16:04x}"
 
 
 TAKEN = ("config.json", "metrics_csv/*.csv", "generated_samples/*.png", "checkpoints/best.safetensors")

@@ -192,7 +192,10 @@ def test_what_cannot_be_run_is_refused(tmp_path, plan, synthesize):
     ("told", "why"),
     [
         ({"drawn": {"split": "TEST"}}, "fills masks of TEST patients"),
-        ({"source_fingerprint": "another"}, "fills masks of other frames than this share's"),
+        (
+            {"drawn": {"split": "TRAIN"}, "source_fingerprint": "another"},
+            "fills masks of other frames than this share's",
+        ),
     ],
 )
 def test_synthetic_images_of_patients_who_judge_are_refused(tmp_path, told, why):

@@ -217,6 +217,15 @@ def test_a_run_killed_before_its_first_checkpoint_may_begin_otherwise(frames, tm
     assert json.loads(again.config.read_text())["settings"]["seed"] == 6
 
 
+def test_a_run_that_was_taken_home_is_not_trained_over(frames, tmp_path, again):
+    again.last.unlink()
+    again.weights("last").unlink()
+    before = again.losses.read_text(), again.weights("best").read_bytes()
+    with pytest.raises(BadInput, match=r"a run whose resume state .* is not here.*train under another name"):
+        train(frames, tmp_path)
+    assert (again.losses.read_text(), again.weights("best").read_bytes()) == before
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run_with_its_name(frames, tmp_path):
     with pytest.raises(BadInput, match=r"loss '\w+' is (nan|inf|-inf)"):
         train(frames, tmp_path, config=replace(CONFIG, lr=1e9))

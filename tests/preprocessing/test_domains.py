@@ -104,8 +104,9 @@ def test_a_name_in_train_and_in_test_is_a_patient_torn_apart(tmp_path):
         prepare_domains(tmp_path / "in", tmp_path / "out", size=64)
 
 
-def test_mere_numbers_name_nobody_but_a_pair_of_one_split_stays_together(tmp_path):
-    put(tmp_path / "in", *(f"{folder}/{i:04d}.png" for folder in FOLDERS for i in range(12)))
+@pytest.mark.parametrize("name", ["{:04d}", "{}_{}", "img_{}-low"])
+def test_mere_numbers_name_nobody_but_a_pair_of_one_split_stays_together(tmp_path, name):
+    put(tmp_path / "in", *(f"{folder}/{name.format(i, folder[-1])}.png" for folder in FOLDERS for i in range(12)))
     summary = prepare_domains(tmp_path / "in", tmp_path / "out", size=64)
     index = load_frames(tmp_path / "out").index
     assert "12 names are in two splits; they are numbers" in summary.warnings[1]

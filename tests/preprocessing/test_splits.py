@@ -85,10 +85,15 @@ def test_a_beginning_that_names_no_patient_makes_none(name):
 
 @pytest.mark.parametrize("around", ["", "study/"])
 def test_kinds_of_pictures_in_every_split_are_no_patients(around):
-    files = [f"{around}{split}/{kind}/{split}{i}.png" for split in ("train", "test") for kind in "xy" for i in range(2)]
+    files = [
+        f"{around}{split}/{kind}/{split}{i}.png"
+        for split in ("train", "test")
+        for kind in ("ED", "ES")
+        for i in range(2)
+    ]
     patients, how, said = owners(places(files)[0])
     assert len(set(patients)) == 8 and "no two files are known to be of one patient" in how
-    assert "x, y are in several splits and were not taken for patients" in said[1]
+    assert "ED, ES are in several splits and were not taken for patients" in said[1]
 
 
 @pytest.mark.parametrize("folders", [("p1", "p2"), ("0001",), ("smith", "jones/x")])
@@ -96,6 +101,24 @@ def test_folders_that_are_numbered_or_of_one_split_are_patients(folders):
     files = [f"train/{folder}/a.png" for folder in folders] + [f"test/{folders[0]}/b.png", "test/p9/b.png"]
     patients, how, _ = owners(places(files)[0])
     assert how == "sub-folders" and patients.count(folders[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["0X1A2B{}", "smith{}y", "1.2.{}"])
+def test_folders_in_every_split_are_torn_patients_unless_they_are_called_by_a_kind(name):
+    files = [f"{split}/{name.format(i)}/{i}.png" for split in ("train", "val", "test") for i in range(6)]
+    found, _ = places(files)
+    patients, _, _ = owners(found)
+    with pytest.raises(BadInput, match="6 patients of in are in two splits"):
+        check_patients("in", [(patient, place.split) for patient, place in zip(patients, found)])
+
+
+def test_views_and_two_sites_are_no_patients_but_those_within_them_are():
+    views = [f"{view}/p{i}/{n}" for view in ("2CH", "4CH") for i in range(3) for n in range(2)]
+    assert patients_of(views)[0] == {name: name.split("/")[1] for name in views}
+    sites = [f"{site}/{site}{i}/a" for site in ("leiden", "lyon") for i in range(6)]
+    assert patients_of(sites)[0] == {name: name.split("/")[1] for name in sites}
+    visits = [f"{who}/{who}{i}/a" for who in ("p1", "p2") for i in range(3)]
+    assert patients_of(visits)[0] == {name: name.split("/")[0] for name in visits}
 
 
 def test_a_patient_in_two_splits_is_an_error_that_lists_all_of_them():

@@ -184,10 +184,12 @@ def _synthetic(folder, real):
     synthetic = load_frames(folder)
     if schema(synthetic) != real.labels:
         raise BadInput(f"the labels of {folder} are not those of the real frames; make both from one data set")
-    split = synthetic.manifest.get("drawn", {}).get("split", "TRAIN")
-    if split != "TRAIN":
-        raise BadInput(f"{folder} fills masks of {split} patients, who judge or choose here; synthesize from TRAIN")
-    if synthetic.manifest.get("source_fingerprint", real.fingerprint()) != real.fingerprint():
+    drawn, masks = synthetic.manifest.get("drawn"), synthetic.manifest.get("source_fingerprint")  # as `synthesize` says
+    if drawn and drawn.get("split") != "TRAIN":
+        raise BadInput(
+            f"{folder} fills masks of {drawn.get('split')} patients, who judge or choose here; synthesize from TRAIN"
+        )
+    if drawn and masks != real.fingerprint():
         raise BadInput(
             f"{folder} fills masks of other frames than this share's; synthesize from what `echogan share` made"
         )

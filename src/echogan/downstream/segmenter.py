@@ -27,6 +27,7 @@ from echogan.precision import by_hand
 # Ranges of a random affine map: degrees, and shares of the picture's side (after Stojanovski 2023).
 TURN, SHEAR, SCALE, SHIFT = 10.0, 5.0, (0.85, 1.1), 0.05
 SHOWN = 12  # pictures of a sheet, each beside its mask and the one obtained
+ENLARGES = True  # pictures smaller than its resolution are brought to it, in training as in use
 
 
 @dataclass(frozen=True)

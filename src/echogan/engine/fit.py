@@ -23,7 +23,7 @@ from echogan.engine.launch import forget_peak, hardware, make_deterministic, pea
 from echogan.engine.lock import alone
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
-from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table
+from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table, read_rows
 from echogan.errors import BadInput
 from echogan.files import remove_leftovers, write_json
 
@@ -105,7 +105,8 @@ class Run:
         self.gallery_of = getattr(module, "Gallery", Gallery)
         self.arch, self.name, self.folder, self.kind = models.key(arch), name, folder, frames.kind
         self.config, self.classes = resolved(config, frames)
-        refuse_enlarging(frames, self.config.resolution)
+        if not getattr(module, "ENLARGES", False):
+            refuse_enlarging(frames, self.config.resolution)
         if not settings.kimg > 0:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
@@ -273,6 +274,7 @@ class Run:
 
     def take_up(self):
         """Describe a new run on disk, or restore an old one that was made in the same way."""
+        refuse_taken(self.folder)
         if recorded(self.folder):
             keep_record(self.folder.read(), self.description, self.folder.path)
         if self.folder.last.is_file():  # before there is one nothing was learnt that another setting could spoil
@@ -322,6 +324,22 @@ def recorded(folder):
     """Whether a `RunFolder` tells of a run none of whose weights are here, as in a checkout of this project."""
     rows = folder.losses.read_text(encoding="utf-8").count("\n") - 1 if folder.losses.is_file() else 0
     return folder.config.is_file() and rows > 0 and not any(folder.checkpoints.glob("*.safetensors"))
+
+
+def refuse_taken(folder):
+    """A `BadInput` for a run that has its best weights alone, though it must have saved others: one that was taken home.
+
+    Training would begin anew, over its tables and its best weights.
+    """
+    if any(file.is_file() for file in (folder.last, folder.weights("last"))) or not folder.weights("best").is_file():
+        return
+    rows = read_rows(folder.losses)[1] if folder.losses.is_file() else []
+    ended = rows and float(rows[-1]["kimg"]) >= folder.read()["settings"]["kimg"]
+    if ended or (rows and float(rows[-1]["seconds"]) > 2 * save_seconds(folder.path)):
+        raise BadInput(
+            f"{folder.path} is a run whose resume state (checkpoints/last.pt) is not here, so it cannot go on; "
+            "train under another name"
+        )
 
 
 def is_moment(images, row):

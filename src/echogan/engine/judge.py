@@ -111,7 +111,10 @@ def judge(source, frames, split="TEST", n=None, encoder=None, lpips=None, device
         **_of_pairs(fakes, real, lpips, known),
     }
     if known and row["split"] == "TEST":
-        once.count(find_weights(source, wanted.kimg), known)
+        try:
+            once.count(find_weights(source, wanted.kimg), known)
+        except BadInput as error:  # a run that only others may write to
+            row["uncounted"] = str(error)
     return row
 
 
@@ -153,6 +156,8 @@ def cautions(row):
     missing += [("alexnet", "LPIPS")] * ("LPIPS" not in row)
     get = "`echogan weights --install {}`; in a notebook: tick install_weights, then Run all"
     sentences = [f"without weights there is no {what}: {get.format(name)}" for name, what in missing]
+    if "uncounted" in row:
+        sentences.append(f"this reading of TEST is not on record: {row['uncounted']}")
     if row["encoder"] and min(row["n_real"], row["n_fake"]) < ENOUGH:
         sentences.append(
             f"Frechet distances of {row['n_fake']} against {row['n_real']} images are biased upward, also when extrapolated "

@@ -119,10 +119,6 @@ def _checked(config):
     for key, known in choices.items():
         if getattr(config, key) not in known:
             raise BadInput(f"{key} {getattr(config, key)!r} is unknown{nearest(getattr(config, key), known)}")
-    if config.batch % config.group:
-        raise BadInput(
-            f"{config.group} images at a time are compared with each other: batch must be a multiple, got {config.batch}"
-        )
     if config.resolution < 8 or config.resolution & (config.resolution - 1):
         raise BadInput(f"StyleGAN2 doubles from 4 px: resolution must be 8, 16, 32 ..., got {config.resolution}")
     return config

@@ -37,6 +37,7 @@ from echogan.preprocessing.splits import (
 SPLITS = {"train": "TRAIN", "val": "VAL", "test": "TEST"}
 DOMAINS = ("A", "B")
 STATED = ("phase", "view", "quality", "EF")  # columns that index.csv may have
+_DOMAIN = re.compile(r"[-_ ](A|B|low|high|lq|hq|good|poor|real|fake)$", re.IGNORECASE)  # what a name ends in beside who
 _NUMBER = re.compile(r"(im|img|image|pic|picture|frame|slice|scan)?[-_ ]?\d+", re.IGNORECASE)  # of a picture, of nobody
 
 
@@ -109,7 +110,7 @@ def _of_folder(root, name, split, domain, stated):
     if missing:
         raise BadInput(f"{root / 'index.csv'} does not list {name}/{missing[0]}; add its row, or remove the picture")
     return [
-        Picture(root, f"{name}/{file.name}", row.get("patient") or file.stem, split, domain, row)
+        Picture(root, f"{name}/{file.name}", row.get("patient") or _DOMAIN.sub("", file.stem), split, domain, row)
         for file, row in known.items()
     ]
 

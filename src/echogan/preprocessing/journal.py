@@ -15,7 +15,7 @@ from pathlib import Path
 
 from echogan.config import differences
 from echogan.errors import BadInput
-from echogan.files import check_new, read_json, write_json
+from echogan.files import check_new, read_json, remove_leftovers, write_json
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class Journal:
         check_new(self.out)
         claimed = self.folder / "finishing"
         if claimed.is_dir():  # a call that was killed while it finished; what it wrote is written again
-            for half in claimed.glob(".*.partial*"):  # under a name of its own, so nothing would replace it
-                half.unlink()
+            remove_leftovers(claimed)
             os.replace(claimed, self.frames)
         if (self.folder / "plan.json").is_file():
             changed = differences(read_json(self.folder / "plan.json"), plan)

@@ -33,13 +33,24 @@ def refuse_unmounted(path):
 
 
 def kept(source):
-    """The folder for what is made of `source`: another one of the same name, or the same one changed, gets another."""
+    """The folder for what is made of `source`: another one of the same name, or the same one changed, gets another.
+
+    A folder has changed where files came or went: to ask each of ten thousand on Google Drive for its size takes minutes.
+    """
     path = Path(source).resolve()
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file() and file.name[0] != "."]
-    states = [file.stat() for file in files]
-    newest = int(max((state.st_mtime for state in states), default=0))  # disks differ in fractions of a second
-    marks = [path.as_posix(), len(files), sum(state.st_size for state in states), newest]
+    state = path.stat()
+    # Disks differ in fractions of a second.
+    changed = [state.st_size, int(state.st_mtime)] if path.is_file() else sorted(_names(path))
+    marks = [path.as_posix(), *changed]
     return folder("data") / f"{path.stem}_{hashlib.sha256(repr(marks).encode()).hexdigest()[:8]}"
+
+
+def _names(path):
+    """The files of a folder, but hidden ones and what was prepared of it."""
+    for place, folders, files in os.walk(path):
+        here = Path(place)
+        folders[:] = [name for name in folders if name[0] != "." and here / name != folder("data").resolve()]
+        yield from ((here / name).relative_to(path).as_posix() for name in files if name[0] != ".")
 
 
 def sized(folder, size):

@@ -13,7 +13,11 @@ SHARES = (0.8, 0.1, 0.1)
 _KEPT = ("TEST", "VAL", "TRAIN")  # where a picture that several splits hold stays: what is reported must not shrink
 _FRAME = re.compile(r"_f\d+$")  # <recording>_f<number>, as extraction names its frames
 _START = re.compile(r"([A-Za-z]+\d+|P[0-9a-f]{12})(_|$)")  # patient0001_..., or a pseudonym of ours
-_NUMBERED = re.compile(r"[A-Za-z]*[-_ ]?\d+")  # p1, patient0001, 0001
+_KINDS = frozenset(  # folders of pictures of one kind, not of one patient
+    "normal abnormal healthy diseased a2c a3c a4c a5c 2ch 3ch 4ch 5ch plax psax apical parasternal ed es diastole systole "
+    "good medium poor high low quality images image frames pictures videos".split()
+)
+_MANY = 5  # folders within each of a few, from which on these few are sites or years rather than patients
 _LISTED = 8  # cases a sentence names
 
 
@@ -42,7 +46,8 @@ def seeded(patients, seed=0, shares=SHARES):
 def patients_of(names):
     """Patient of each file (relative names without suffix) of which that is known, and a sentence on how it is.
 
-    Where files lie in several sub-folders the top one is the patient, whatever lies beside these. Else names may begin
+    Where files lie in several sub-folders the top one is the patient, whatever lies beside these, unless its name is of a
+    kind of pictures, or it is one of two that hold many folders each. Else names may begin
     with the patient (patient0001_2CH_ED), or be `<recording>_f<number>`, which belongs to its recording. Else every
     file is a patient, and the answer is empty.
     """
@@ -61,10 +66,20 @@ def patients_of(names):
 
 
 def _tops(names):
-    """The first folder of each file that is not a folder of all; files beside these have none."""
+    """The first folder of each file that may be of one patient; files beside these have none."""
     above = {name: name.split("/")[:-1] for name in names if "/" in name}
-    shared = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*above.values()))))
-    return {name: folders[shared] for name, folders in above.items() if len(folders) > shared}
+    levels = list(zip(*above.values()))  # as deep as all have folders
+    depth = len(list(takewhile(_of_many, zip(levels, [*levels[1:], None]))))
+    return {name: folders[depth] for name, folders in above.items() if len(folders) > depth}
+
+
+def _of_many(levels):
+    """Whether the folders of a level are not patients: one for all, kinds of pictures, or two with many folders each."""
+    level, below = levels
+    if len(set(level)) == 1 or {name.lower() for name in level} <= _KINDS:
+        return True
+    pairs = set(zip(level, below or ()))
+    return len(set(level)) == 2 and len({name for _, name in pairs}) == len(pairs) >= 2 * _MANY
 
 
 def _flat(name):
@@ -85,11 +100,12 @@ def owners(found):
 
 
 def _kinds(groups, splits):
-    """The top folders if every one is in several splits and none is numbered: of kinds of pictures, not of patients."""
+    """The top folders if every one is in several splits and called by a kind of pictures, or the one around all others."""
     of = {}
     for group, split in zip(groups, splits):
         of.setdefault(group.rpartition("/")[0].partition("/")[0], set()).add(split)
-    kinds = all(len(found) > 1 and top and not _NUMBERED.fullmatch(top) for top, found in of.items())
+    around = len(of) == 1 and all(group.count("/") > 1 for group in groups)
+    kinds = all(len(found) > 1 and (around or top.lower() in _KINDS) for top, found in of.items())
     return sorted(of) if kinds else []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from echogan.config import listed
+from echogan.config import config_of_run
 from echogan.engine import watch
 from echogan.report.metrics import METRICS, Metric, best, scored
 
@@ -126,7 +126,7 @@ class Run:
     resolution = property(lambda self: int(self.config.get("config", {}).get("resolution", 0)))
     published = property(lambda self: bool(self.config.get("config", {}).get("published", False)))
     family = property(lambda self: ARCHITECTURES.get(self.arch, self.arch))
-    listed = property(lambda self: listed(self.name))  # its config's name in the table
+    listed = property(lambda self: config_of_run(self.name))  # its config's name in the table
 
     @property
     def label(self):
