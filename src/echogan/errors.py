@@ -2,6 +2,8 @@
 
 import difflib
 
+LONG = 200  # characters of what another library says
+
 
 class BadInput(Exception):
     """Something handed to EchoGAN cannot be used; the message names it and the remedy in one sentence."""
@@ -19,8 +21,9 @@ def in_one_sentence(program):
 
 
 def first_line(error):
-    """What an exception says in its first line, or its name where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What an exception says in its first line, which may quote a whole file, or its name where it says nothing."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line if len(line) <= LONG else f"{line[:LONG]} ..."
 
 
 def one_of(value, known, what):

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from echogan.errors import BadInput
+from echogan.errors import BadInput, first_line
 
 IN_MEMORY = 2**26  # bytes: no picture and no small table is larger
 BOMB = 200  # times its packed size: no recording and no table of numbers shrinks so far
@@ -122,7 +122,9 @@ class Archive:
             with _opened(self.root).open(info) as file:
                 yield file
         except _DAMAGE as error:
-            raise BadInput(f"{self.path(name)} cannot be unpacked ({error}); download the ZIP again") from error
+            raise BadInput(
+                f"{self.path(name)} cannot be unpacked ({first_line(error)}); download the ZIP again"
+            ) from error
 
 
 # A process reads the directory of 10,000 members once, not once for every video: until another file takes the name.
