@@ -161,7 +161,12 @@ PAGES = {
     "MedGAN": Page("medgan", "MedGAN", "What the schedule of the two networks means", note=READ_TWICE.format("M1")),
     "StyleGAN2_ADA": Page("stylegan2_ada", "StyleGAN2-ADA", "What gamma, augmentation and the relativistic loss mean"),
     "VQGAN": Page(
-        "vqgan", "VQGAN", "What codes, codebook and prior are", ("translate", "generate"), ALIKE + DISTANCES, more=VQGAN
+        "vqgan",
+        "VQGAN",
+        "What codes, codebook and prior are",
+        ("translate", "generate"),
+        ALIKE + DISTANCES[:2],
+        more=VQGAN,
     ),
     "Pix2Pix": Page(
         "pix2pix", "Pix2pix", "What edges, masks and the weights mean", ("translate",), ALIKE + DISTANCES, more=PIX2PIX

@@ -12,14 +12,15 @@ from echogan.report.run import together
 
 
 def best_runs(runs, lead=None):
-    """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading."""
-    lead = lead or common_lead(runs)
+    """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading.
+
+    By the rule that chooses a run's weights, the lowest rolling median: one lucky reading makes no config the best.
+    """
     best = {}
-    for run, curve in zip(runs, together(runs, lead)):
-        value = _best_value(curve, lead)
-        if np.isfinite(value):
-            sign = -1 if METRICS[lead].better == "higher" else 1
-            best[run.arch] = min(best.get(run.arch, (np.inf, run)), (sign * value, run), key=lambda pair: pair[0])
+    for run, curve in zip(runs, together(runs, lead or common_lead(runs))):
+        row = curve.chosen() if curve else None
+        if row is not None:
+            best[run.arch] = min(best.get(run.arch, (np.inf, run)), (row["median"], run), key=lambda pair: pair[0])
     return [run for _, run in best.values()]
 
 

@@ -53,7 +53,7 @@ def tables(runs, listed):
 
 
 NOTE = (
-    "Rows: of each architecture the config with the best VAL reading, and the best one of the original study (†). "
+    "Rows: of each architecture the best config by the lowest rolling median on VAL, and the best one of the original study (†). "
     "± is half of the 95 % interval over patients; a share of 0 or 1 has none, as no spread was seen: by the rule of three "
     "it may be 3 / n away (n: generated images for precision, patients for recall). In brackets what real images reach: TRAIN "
     "frames in place of the generated ones. VAL: the metric that chose the weights, best · last · median of the last three "
