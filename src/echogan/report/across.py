@@ -136,12 +136,18 @@ class Side:
 
 
 def _pair(runs, lead):
-    """((`Side` as published, `Side` of ours), kimg both may use) or None; "equal" is the shorter training."""
+    """((`Side` as published, `Side` of ours), kimg both may use) or None; "equal" is the shorter training of the two sides.
+
+    What ended long before, as it had collapsed, stands on neither.
+    """
     runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study]
-    if len({run.published for run in runs}) < 2:
+    parts = [[run for run in runs if run.published is side] for side in (True, False)]
+    if not all(parts):
         return None
-    until = min(run.metrics["kimg"].max() for run in runs)
-    theirs, ours = (_side([run for run in runs if run.published is side], lead, until) for side in (True, False))
+    wanted = min(max(run.metrics["kimg"].max() for run in part) for part in parts)
+    parts = [[run for run in part if run.metrics["kimg"].max() > 0.9 * wanted] for part in parts]
+    until = min(run.metrics["kimg"].max() for part in parts for run in part)
+    theirs, ours = (_side(part, lead, until) for part in parts)
     return ((theirs, ours), until) if theirs and ours else None
 
 
