@@ -87,6 +87,16 @@ def test_every_reading_of_test_is_counted_whoever_makes_it(trained, stored, tmp_
     assert once.readings(trained) == [first, second]
 
 
+def test_a_run_that_others_alone_may_write_to_is_judged_and_says_that_nothing_counted_it(trained, stored, monkeypatch):
+    def denied(weights, known):
+        raise BadInput("cannot write test_reads.csv: Permission denied")
+
+    monkeypatch.setattr(once, "count", denied)
+    row = judge.judge("wgan/t", stored)
+    assert row["SWD"] > 0
+    assert "this reading of TEST is not on record: cannot write test_reads.csv" in " ".join(judge.cautions(row))
+
+
 def test_what_is_no_run_is_refused_before_test_is_read(trained, stored, capsys, monkeypatch):
     monkeypatch.setattr(judge, "judge", lambda *words, **more: pytest.fail("read already"))
     for source in (trained.weights("best"), stored / "images"):
