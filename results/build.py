@@ -124,9 +124,9 @@ SPADE = (
         "Segmenters trained on recorded images, on synthetic ones and on both, tested on recorded patients whom no generator "
         "saw (all simulated, where the data are a phantom): mean ± deviation over patients, "
         "an asterisk where Wilcoxon's p against recorded images (`real`) of the same share is below 0.05 (not corrected).",
-        'tables = {path.parent.name: downstream.read(path) for path in sorted(results.glob("downstream*/downstream.csv"))}\n'
+        'tables = {path.parent.name: downstream.read(path) for path in sorted(results.glob("downstream*/downstream.csv*"))}\n'
         "pd.concat({name: downstream.overview(table) for name, table in tables.items()})",
-        "downstream*/downstream.csv",
+        "downstream*/downstream.csv*",
         "echogan downstream FRAMES results/spade/downstream --synthetic ...",
         ("import pandas as pd", "from echogan.report import downstream"),
     ),

@@ -56,6 +56,12 @@ def test_a_patient_counts_once_however_many_seeds(table):
     assert found.loc[(1.0, "real", "EF_error"), "mean"] == pytest.approx(3, abs=1)
 
 
+def test_a_table_may_be_packed(table, tmp_path):
+    for name in ("plain.csv", "packed.csv.gz"):
+        table.to_csv(tmp_path / name, index=False)
+    pd.testing.assert_frame_equal(downstream.read(tmp_path / "packed.csv.gz"), downstream.read(tmp_path / "plain.csv"))
+
+
 def test_everything_is_drawn_and_says_where_it_comes_from(table, tmp_path):
     table.to_csv(tmp_path / "downstream.csv", index=False)
     files = downstream.write(tmp_path / "downstream.csv", tmp_path / "out")

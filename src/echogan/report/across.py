@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from echogan.errors import BadInput
 from echogan.report import lines, losses, progress, radar, seeds, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
-from echogan.report.run import together
+from echogan.report.run import SHORT, together
 
 
 def best_runs(runs, lead=None):
@@ -145,7 +145,7 @@ def _pair(runs, lead):
     if not all(parts):
         return None
     wanted = min(max(run.metrics["kimg"].max() for run in part) for part in parts)
-    parts = [[run for run in part if run.metrics["kimg"].max() > 0.9 * wanted] for part in parts]
+    parts = [[run for run in part if run.metrics["kimg"].max() > SHORT * wanted] for part in parts]
     until = min(run.metrics["kimg"].max() for part in parts for run in part)
     theirs, ours = (_side(part, lead, until) for part in parts)
     return ((theirs, ours), until) if theirs and ours else None

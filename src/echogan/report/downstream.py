@@ -28,7 +28,7 @@ NEEDED = ("share", "seed", "arm", "patient", "data", "size", "kimg", "hardware",
 
 
 def read(path):
-    """The table of `echogan downstream`, or a `BadInput` that says what it lacks."""
+    """The table of `echogan downstream` (gzip too, as `.csv.gz`), or a `BadInput` that says what it lacks."""
     try:
         table = pd.read_csv(path, dtype={"patient": str, "fingerprint": str})
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from echogan.errors import BadInput
 from echogan.report import lines, style
 from echogan.report.metrics import ARROWS, METRICS, best, ranges, short
-from echogan.report.run import together
+from echogan.report.run import labels, together
 
 MAP = colormaps["cividis"]  # equal steps for every kind of eye and in greyscale
 
@@ -46,7 +46,7 @@ def figure(runs):
         _cell(ax, i, k, values[i, k], good, stars[k] == i)
     for k, floor in enumerate(floors if has_floor else ()):
         ax.text(k, len(runs), short(floor), ha="center", va="center", fontsize=5, style="italic", color=style.GREY)
-    _frame(ax, names, goals, [run.label for run in runs] + ["real vs real"] * bool(has_floor))
+    _frame(ax, names, goals, [*labels(runs).values()] + ["real vs real"] * bool(has_floor))
     return fig
 
 

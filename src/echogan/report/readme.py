@@ -7,7 +7,7 @@ import pandas as pd
 
 from echogan.errors import BadInput
 from echogan.files import write_text
-from echogan.report import across, originals, seeds
+from echogan.report import across, ladder, originals, seeds
 from echogan.report.held_out import latest
 from echogan.report.metrics import half_interval, written
 from echogan.report.run import ARCHITECTURES, STAGES
@@ -16,7 +16,6 @@ from echogan.report.tables import read_table
 BEGIN, END = "<!-- tables: `echogan report` writes them -->", "<!-- end of tables -->"
 BLANK = f"# results/\n\n{BEGIN}\n{END}\n\n## What did not work, and why\n"
 MEDIAN = 3  # readings: the rule by which a run chooses its weights
-MADE = {"generate": "from noise", "translate": "from images"}
 
 
 def write(runs, results, listed):
@@ -47,6 +46,7 @@ def tables(runs, listed):
     parts = [_said(ours), _table(_quality(chosen, ours)), NOTE, *_moved(ours)]
     parts += ["### Price", _table(_price(chosen, ours)), PRICE]
     parts += ["### What was published", _table(originals.rows(listed)), *_as_published(runs)]
+    parts += ["### At equal images shown", _table(ladder.rows(known)), LADDER]
     parts += ["### Every run", _table([_of_run(run) for run in ours]), READS, *_other_data(others)]
     parts += ["### Not run", _not_run(known, listed)]
     return "\n\n".join(parts)
@@ -66,6 +66,11 @@ NOTE = (
 PRICE = (
     "images/s: slowest–fastest seed that was timed. Their networks are equal, so what differs is how busy the machine was: the "
     "fastest is nearest to what a network can do."
+)
+LADDER = (
+    "Every config that was run, at the most kimg that nearly all of its row were read at; in brackets the seeds whose median "
+    "it is, one elsewhere. VAL is read on few images, and neighbours change places from seed to seed: it is a first look at what "
+    "is worth a longer run."
 )
 READS = (
     "TEST read: the readings that the run's test_reads.csv lists; its rows of TEST that were kept, where it has no such list. "
@@ -135,7 +140,7 @@ def _quality(chosen, runs):
         for stage, row in (rows or {"": {}}).items():
             yield {
                 "": _named(run),
-                "made": MADE.get(stage, "–"),
+                "made": ladder.MADE.get(stage, "–"),
                 "read at kimg": written(row.get("kimg", np.nan)),
                 "VAL": _val(run),
                 **{f"TEST {name}": _beside(row, name) for name in ("KID", "FID", "precision", "recall")},

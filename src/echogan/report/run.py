@@ -25,6 +25,7 @@ REPORTS = ("TEST", "ALL")
 STAGES = ("generate", "translate")  # images from noise; images made of images, such as reconstructions
 MADE = {"generate": "samples", "translate": "reconstructions"}  # by a run that does both, one after the other
 PAIRINGS = ("reconstruction", "nearest", "diversity", "random")
+SHORT = 0.9  # of the longest training beside it: what ended before says so
 COUNTS = "_updates"  # ends the columns of losses.csv that count updates, e.g. G_updates
 
 
@@ -180,13 +181,13 @@ class Run:
         when = f"until {theirs.max():.4g}" if theirs.max() <= curve.kimg.min() else f"from {theirs.min():.4g}"
         return f"readings of {MADE[curve.stage]} only; {when} kimg its {MADE[other]} were read"
 
-    def curve(self, name):
-        """The `Curve` of one metric, or None where this run never measured it."""
+    def curve(self, name, stage=""):
+        """The `Curve` of one metric (of one of `STAGES`, by default its first), or None where this run never measured it."""
         if name not in self.measured:
             return None
         metric, rows, paired = METRICS[name], self.readings, ""
         stages = STAGES[::-1] if metric.of == "pairs" else STAGES  # where there is a true image, alike means most
-        rows = _one(_one(rows, "stage", name, stages), "split", name, CHOOSES)
+        rows = _one(_one(rows, "stage", name, (stage,) if stage else stages), "split", name, CHOOSES)
         if metric.of == "pairs":
             rows = _one(rows, "paired", name, PAIRINGS)
             paired = _only(rows, "paired")
@@ -203,6 +204,13 @@ class Run:
         """kimg until which the generator had no update, as losses.csv counts them; 0 where it does not."""
         counts = self.losses.get(f"G{COUNTS}", pd.Series(dtype=float))
         return float(self.losses.loc[counts[counts == 0].index, "kimg"].max()) if (counts == 0).any() else 0.0
+
+
+def labels(runs):
+    """{run: its label, with the kimg it was trained for where others went on for longer}."""
+    ends = {run: float(run.metrics["kimg"].max()) if len(run.metrics) else np.nan for run in runs}
+    enough = SHORT * np.nanmax([*ends.values(), 0])
+    return {run: f"{run.label} · {kimg:.3g} kimg" if kimg < enough else run.label for run, kimg in ends.items()}
 
 
 def together(runs, name):

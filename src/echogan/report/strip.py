@@ -5,7 +5,7 @@ import numpy as np
 from echogan.errors import BadInput
 from echogan.report import lines, seeds, style
 from echogan.report.metrics import METRICS, scored
-from echogan.report.run import together
+from echogan.report.run import labels, together
 
 APART = 0.2  # of a row, between the seeds of one config
 
@@ -65,7 +65,8 @@ def _frame(ax, rows, metric, values):
     if metric.scale == "log" and style.wide(values):
         style.log_axis(ax.xaxis, values)
     several = [f"  ({len(group)} seeds)" * (len(group) > 1) for group, _ in rows]
-    ax.set_yticks(range(len(rows)), [group[0].label + more for (group, _), more in zip(rows, several)])
+    names = labels([group[0] for group, _ in rows]).values()
+    ax.set_yticks(range(len(rows)), [name + more for name, more in zip(names, several)])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
