@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echogan.report import heatmap, ladder, readme, violin
+from echogan.report import across, heatmap, ladder, readme, violin
 from echogan.report.run import labels
 from echogan.report.runs import read_run, read_runs
 from tests.report.conftest import slim, write_run
@@ -92,3 +92,13 @@ def test_figures_name_the_kimg_of_a_run_that_ended_before_the_others(experiments
     for figure in (heatmap.figure(runs), violin.strip.figure(runs, "SWD")):
         ticks = [label.get_text() for ax in figure.axes for label in ax.get_yticklabels()]
         assert any(f"lp · {kimg:.3g} kimg" in tick for tick in ticks) and "W1†" in ticks
+
+
+def test_a_config_on_other_data_is_named_and_is_not_the_best(experiments):
+    path = experiments / "wgan/lp/config.json"
+    path.write_text(path.read_text().replace("0123456789abcdef", "fedcba9876543210"))
+    runs = read_runs(experiments)
+    assert [run.name for run in across.best_runs(runs, "SWD")] == ["gp"]
+    words = " ".join(heatmap.figure(runs).get_supxlabel().split())
+    assert "Trained on 2 different data sets: compare with care (lp: other data than the rest)" in words
+    assert "different data" not in heatmap.figure([run for run in runs if run.name != "lp"]).get_supxlabel()

@@ -8,15 +8,17 @@ from matplotlib.ticker import MaxNLocator
 from echogan.errors import BadInput
 from echogan.report import lines, losses, progress, radar, seeds, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
-from echogan.report.run import SHORT, together
+from echogan.report.run import SHORT, on_usual_data, together
 
 
 def best_runs(runs, lead=None):
     """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading.
 
-    By the rule that chooses a run's weights, the lowest rolling median: one lucky reading makes no config the best.
+    By the rule that chooses a run's weights, the lowest rolling median: one lucky reading makes no config the best. Runs on
+    other data than most of their architecture are not ranked.
     """
-    best = {}
+    best, usual = {}, on_usual_data(runs)
+    runs = [run for run in runs if usual[run]]
     for run, curve in zip(runs, together(runs, lead or common_lead(runs))):
         row = curve.chosen() if curve else None
         if row is not None:
@@ -140,7 +142,8 @@ def _pair(runs, lead):
 
     What ended long before, as it had collapsed, stands on neither.
     """
-    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study]
+    usual = on_usual_data(runs)
+    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study and usual[run]]
     parts = [[run for run in runs if run.published is side] for side in (True, False)]
     if not all(parts):
         return None
@@ -162,11 +165,8 @@ def _side(runs, lead, until):
 
 
 def caption(runs, curves, lead, note=""):
-    """The caption of a figure over architectures: what ranks, and whether the data differ."""
-    runs = [run[0] if isinstance(run, tuple) else run for run in runs]
-    prints = {run.data.get("fingerprint") for run in runs} - {None}
-    several = f"Trained on {len(prints)} different data sets: compare with care" if len(prints) > 1 else ""
-    parts = (ranked_by(lead, style.values_of("split", curves)), several, note)
+    """The caption of a figure over architectures: what ranks, then what is particular to it."""
+    parts = (ranked_by(lead, style.values_of("split", curves)), note)
     return style.caption(runs, curves, ". ".join(part for part in parts if part))
 
 

@@ -10,7 +10,7 @@ from echogan.files import write_text
 from echogan.report import across, ladder, originals, seeds
 from echogan.report.held_out import latest
 from echogan.report.metrics import half_interval, written
-from echogan.report.run import ARCHITECTURES, STAGES
+from echogan.report.run import ARCHITECTURES, STAGES, on_usual_data
 from echogan.report.tables import read_table
 
 BEGIN, END = "<!-- tables: `echogan report` writes them -->", "<!-- end of tables -->"
@@ -83,12 +83,8 @@ READS = (
 
 def _one_data(runs):
     """(runs on the data that most runs of their architecture saw, the other ones)."""
-    common = {}
-    for arch in {run.arch for run in runs}:
-        prints = [run.data.get("fingerprint") for run in runs if run.arch == arch]
-        common[arch] = max(prints, key=prints.count)
-    same = [run.data.get("fingerprint") == common[run.arch] for run in runs]
-    return [r for r, s in zip(runs, same) if s], [r for r, s in zip(runs, same) if not s]
+    usual = on_usual_data(runs)
+    return [run for run in runs if usual[run]], [run for run in runs if not usual[run]]
 
 
 def _chosen(runs):

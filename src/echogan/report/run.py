@@ -206,6 +206,15 @@ class Run:
         return float(self.losses.loc[counts[counts == 0].index, "kimg"].max()) if (counts == 0).any() else 0.0
 
 
+def on_usual_data(runs):
+    """{run: whether it learnt from the data that most of these runs of its architecture learnt from}."""
+    usual = {}
+    for arch in {run.arch for run in runs}:
+        prints = [run.data.get("fingerprint") for run in runs if run.arch == arch]
+        usual[arch] = max(dict.fromkeys(prints), key=prints.count)
+    return {run: run.data.get("fingerprint") == usual[run.arch] for run in runs}
+
+
 def labels(runs):
     """{run: its label, with the kimg it was trained for where others went on for longer}."""
     ends = {run: float(run.metrics["kimg"].max()) if len(run.metrics) else np.nan for run in runs}

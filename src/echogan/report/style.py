@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from echogan.files import atomic
+from echogan.report.run import on_usual_data
 
 COLUMN = 85 / 25.4  # inches
 LIMIT = 120_000  # bytes of a tracked figure
@@ -93,7 +94,16 @@ def caption(runs, curves=(), note=""):
     parts.append(f"Hardware: {_listed(run.hardware for run in runs)}")
     if any(run.published and not run.study for run in runs):
         parts.append("† setting of the original study")
+    parts += _mixed(runs)
     return ". ".join([*parts, note] if note else parts) + "."
+
+
+def _mixed(runs):
+    """Part of a caption: how many sets of data the runs learnt from, where it is several, and which of them the fewest share."""
+    several = len({run.data.get("fingerprint") for run in runs} - {None})
+    names = dict.fromkeys(run.label for run, usual in on_usual_data(runs).items() if not usual)
+    apart = f" ({', '.join(names)}: other data than the rest)" if names else ""
+    return [f"Trained on {several} different data sets: compare with care{apart}"] * (several > 1)
 
 
 def simulated(kind):
