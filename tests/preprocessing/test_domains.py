@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from echogan.data import frames as frames_module
@@ -156,6 +157,21 @@ def test_an_index_that_does_not_fit_is_refused(folders, tmp_path):
     (folders / "index.csv").write_text("name\nx\n")
     with pytest.raises(BadInput, match=r"index\.csv is not a table with a column `file`"):
         prepare_domains(folders, tmp_path / "out")
+
+
+def test_the_size_of_a_pixel_is_read_in_millimetres(folders, tmp_path):
+    files = [
+        f"{part}/{file.name}" for part in ("trainA", "trainB", "testA", "testB") for file in (folders / part).iterdir()
+    ]
+    index = folders / "index.csv"
+    index.write_text("file,patient,spacing_mm\n" + "".join(f"{name},{name[-8:-7]},0.4\n" for name in files))
+    high = max(cv2.imread(str(folders / files[0])).shape)
+    prepare_domains(folders, tmp_path / "out", size=64)
+    assert pd.read_csv(tmp_path / "out/index.csv")["spacing_mm"].to_numpy() == pytest.approx(0.4 * high / 64)
+    index.write_text(index.read_text().replace("0.4", "0.4 mm", 1))
+    with pytest.raises(BadInput, match=r"index\.csv has the spacing_mm '0\.4 mm'; write millimetres per pixel"):
+        prepare_domains(folders, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_masks_and_truth_must_be_whole_and_of_the_same_size(study, tmp_path):

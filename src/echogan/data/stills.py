@@ -90,7 +90,7 @@ def _of_index(tree, names, kind):
             )
         known = {key: row[key] for key in STATED if row.get(key)}
         if "spacing_mm" in known:
-            known["spacing_mm"] = _millimetres(tree, known["spacing_mm"])
+            known["spacing_mm"] = millimetres(tree.path(INDEX), known["spacing_mm"])
         name = PurePosixPath(row["file"]).with_suffix("").as_posix()
         stills.append(Still(file, name, name, _line(row.get("patient")) or None, row.get("split") or None, mask, known))
     listed = {still.file for still in stills}
@@ -99,13 +99,14 @@ def _of_index(tree, names, kind):
     )
 
 
-def _millimetres(tree, text):
+def millimetres(index, text):
+    """The size of a pixel that the file `index` states, in mm."""
     try:
         if 0 < float(text) < math.inf:
             return float(text)
     except ValueError:
         pass
-    raise BadInput(f"{tree.path(INDEX)} has the spacing_mm {_line(text)!r}; write millimetres per pixel, or nothing")
+    raise BadInput(f"{index} has the spacing_mm {_line(text)!r}; write millimetres per pixel, or nothing")
 
 
 def _line(text):

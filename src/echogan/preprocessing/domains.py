@@ -17,7 +17,7 @@ import cv2
 
 from echogan.data.echonet import kind_of
 from echogan.data.images import IMAGE_SUFFIXES, decode, png_bytes, squared
-from echogan.data.stills import KIND
+from echogan.data.stills import KIND, millimetres
 from echogan.data.truth import FOLDER as TRUTH
 from echogan.errors import BadInput
 from echogan.files import atomic_folder, read_json
@@ -146,9 +146,11 @@ def _stated(path):
         return {}
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return {row["file"]: row for row in csv.DictReader(file)}
+            rows = {row["file"]: row for row in csv.DictReader(file)}
     except (KeyError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} is not a table with a column `file`; correct it, or remove it") from error
+    sizes = {name: millimetres(path, row["spacing_mm"]) for name, row in rows.items() if row.get("spacing_mm")}
+    return {name: {**row, "spacing_mm": sizes.get(name)} for name, row in rows.items()}
 
 
 def _with_val(pictures, seed):
@@ -167,12 +169,12 @@ def _prepare(folder, size, extras, picture):
         other = _other(picture.root / extra / picture.file, image.shape)
         method = cv2.INTER_NEAREST_EXACT if extra == "masks" else cv2.INTER_AREA
         (folder / extra / name).write_bytes(png_bytes(squared(other, size, method)))
-    spacing = picture.known.get("spacing_mm")
+    spacing = picture.known.get("spacing_mm") or None
     return {
         "file": name, "video": picture.patient, "patient": picture.patient, "split": picture.split,
         **{column: picture.known.get(column) or None for column in STATED},
         "frame": None, "duplicate_of": None, "domain": picture.domain,
-        "spacing_mm": float(spacing) * max(image.shape) / size if spacing else None,
+        "spacing_mm": spacing and spacing * max(image.shape) / size,
         "hash": hashlib.blake2b(small.tobytes(), digest_size=16).hexdigest(),
     }  # fmt: skip
 

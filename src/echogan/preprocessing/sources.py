@@ -10,7 +10,7 @@ from echogan.data.tree import Folder, open_tree
 from echogan.errors import BadInput
 from echogan.preprocessing import archive, recordings
 from echogan.preprocessing.jobs import Job, Source
-from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, owners, seeded
+from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, flat, owners, seeded
 
 WANTED = "an EchoNet-Dynamic folder or ZIP, a DICOM, a video, pictures (PNG, JPEG), HC18, or a folder or ZIP of them"
 CAMUS_SUFFIXES = (".nii.gz", ".nii", ".mhd", ".hdf5", ".h5")
@@ -115,12 +115,8 @@ def _still(tree, still, kind, patient, split):
     read, digest = partial(stills.read_still, tree, still, kind), partial(_digests, tree, still.file, still.mask)
     known = dict(still.known)
     if "duplicate_of" in known:
-        known["duplicate_of"] = f"{_flat(PurePosixPath(known['duplicate_of']).with_suffix('').as_posix())}.png"
-    return Job(_flat(still.name), split, read, digest, patient, still=True, known=known)
-
-
-def _flat(name):
-    return name.replace("/", "_")
+        known["duplicate_of"] = f"{flat(PurePosixPath(known['duplicate_of']).with_suffix('').as_posix())}.png"
+    return Job(flat(still.name), split, read, digest, patient, still=True, known=known)
 
 
 def _digests(tree, *files):

@@ -57,11 +57,9 @@ def patients_of(names):
     stems = {name: _FRAME.sub("", name) for name in names}
     starts = {name: found for name, stem in stems.items() if (found := _START.match(PurePosixPath(stem).name))}
     if len({found[1] for found in starts.values() if found[2]}) > 1:
-        return {
-            name: starts[name][1] if name in starts else _flat(stems[name]) for name in names
-        }, "file names, up to _"
+        return {name: starts[name][1] if name in starts else flat(stems[name]) for name in names}, "file names, up to _"
     if any(stem != name for name, stem in stems.items()):
-        return {name: _flat(stem) for name, stem in stems.items()}, "file names, up to _f<number>"
+        return {name: flat(stem) for name, stem in stems.items()}, "file names, up to _f<number>"
     return {}, "file names: no two files are known to be of one patient"
 
 
@@ -82,7 +80,8 @@ def _of_many(levels):
     return len(set(level)) == 2 and len({name for _, name in pairs}) == len(pairs) >= 2 * _MANY
 
 
-def _flat(name):
+def flat(name):
+    """A path as the name of one file."""
     return name.replace("/", "_")
 
 
@@ -92,7 +91,7 @@ def owners(found):
     while more := _kinds(groups, [place.split for place in found]):
         groups, kinds = [group.partition("/")[2] for group in groups], kinds + more
     known, how = patients_of(groups)
-    patients = [known.get(group, _flat(place.name)) for group, place in zip(groups, found)]
+    patients = [known.get(group, flat(place.name)) for group, place in zip(groups, found)]
     said = [told(patients, how)] if found else []
     if kinds:
         said.append(f"the folders {listed(kinds)} are in several splits and were not taken for patients")
