@@ -144,6 +144,23 @@ def test_frames_with_masks_of_their_own_serve_where_masks_are_wanted(stored):
     assert given.frames(spade, "S1") == stored.resolve() == given.place("frames")
 
 
+@pytest.mark.parametrize("tier, made", [("cpu", []), ("gpu", ["extract"])])
+def test_recordings_with_masks_are_extracted_once_more_where_masks_are_wanted_larger(tier, made, tmp_path):
+    (tmp_path / "HC18").mkdir()
+    asked, (spade,) = (
+        plan(data=str(tmp_path / "HC18"), tier=tier, only=("spade",)),
+        [r for r in ROWS if r.arch == "spade"],
+    )
+    asked.place("frames").mkdir(parents=True)
+    (asked.place("frames") / "labels.json").write_text("{}")  # as the extraction before left it
+    steps = parts.siblings(asked)
+    assert [step.words[0] for step in steps] == made
+    size = 128 if tier == "cpu" else 256
+    assert asked.frames(spade, "S1").name == f"HC18_{size}px"
+    for step in steps:
+        assert step.words[1:5] == (tmp_path / "HC18", asked.frames(spade, "S1"), "--size", 256)
+
+
 @pytest.mark.parametrize("tier, made", [("cpu", {128}), ("gpu", {128, 256})])
 def test_frames_are_prepared_as_large_as_the_configs_of_a_tier_make_them(tier, made):
     asked, sizes = plan(tier=tier), set()

@@ -1,5 +1,6 @@
 """The steps of the study, part by part. Each part looks at what those before it left: which runs are there, which VAL chose."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +36,10 @@ def siblings(plan):
     steps = []
     for source in SOURCES[1:]:
         if source.name in wanted(plan) and plan.place(source.name) != plan.place("frames"):
-            steps += prepared(plan, source, plan.camus)
+            if plan.serves(source.name):  # recordings with masks, once more at full size
+                steps += prepared(plan, replace(source, prepare=SOURCES[0].prepare), plan.data)
+            else:
+                steps += prepared(plan, source, plan.camus)
     return steps
 
 

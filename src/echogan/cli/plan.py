@@ -104,13 +104,16 @@ class Plan:
         where, pixels = folder("data").resolve(), f"{self.pixels(source)}px"
         if source != "frames" and self.camus:
             return where / f"{Path(self.camus).stem}_{source}_{pixels}"
-        if source == "masks" and self.data and (self.place("frames") / "labels.json").is_file():
-            return self.place("frames")
-        if source == "frames" and self.data:
+        if (source == "frames" and self.data) or self.serves(source):
             given = Path(self.data).resolve()
             return given if (given / "manifest.json").is_file() else where / f"{given.stem}_{pixels}"
         (study,) = [s.study for s in SOURCES if s.name == source]
         return where / f"{study.format(patients=self.patients)}_{pixels}"
+
+    def serves(self, source):
+        """Whether masks are wanted and the frames of `--data` have them; these are then prepared in the size of masks."""
+        asked = source == "masks" and bool(self.data) and not self.camus
+        return asked and (self.place("frames") / "labels.json").is_file()
 
     def frames(self, row, config):
         """What a config learns from."""
