@@ -1,4 +1,4 @@
-"""Encoder and decoder of VQGAN (Esser 2021, table 7): residual blocks, halving or doubling between them, and attention.
+"""Encoder and decoder of VQGAN (Esser 2021, table 7), a codebook between them: residual blocks, halving or doubling, attention.
 
 Channels double with every halving, from `width` up to 4 x `width`.
 """
@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from echogan.layers.patch import normalisation
+from echogan.layers.quantise import Quantiser
 
 
 class Residual(nn.Module):
@@ -78,3 +79,34 @@ def _middle(channels, attention):
 
 def _end(channels):
     return [normalisation("group", channels), nn.SiLU()]
+
+
+class Autoencoder(nn.Module):
+    """(B, 1, H, W) -> (images made again, tokens (B, dim, h, w), their codes of the same shape, these codes' numbers).
+
+    `c`: a config with width, blocks, attention, dim, codes and pull; h = H / 2^`halvings`.
+    """
+
+    def __init__(self, c, halvings):
+        super().__init__()
+        shape = (c.width, halvings, c.blocks, c.attention, c.dim)
+        self.encoder, self.decoder = encoder(*shape), decoder(*shape)
+        self.paint = nn.Conv2d(c.width, 1, 3, 1, 1)
+        self.book = Quantiser(c.codes, c.dim, averaged=not c.pull)
+
+    def forward(self, x):
+        z = self.encoder(x)
+        code, index = self.book(z)
+        return self.paint(self.decoder(z + (code - z).detach())), z, code, index
+
+    def unpainted(self, x):
+        """What the last convolution sees, (B, width, H, W)."""
+        return self.decoder(self.book(self.encoder(x))[0])
+
+    def sentences(self, x):
+        """(B, 1, H, W) -> numbers of its codes, row by row, int64 (B, h w)."""
+        return self.book.nearest(self.encoder(x)).flatten(1)
+
+    def told(self, sentences, grid):
+        """(B, grid^2) -> images (B, 1, H, W)."""
+        return self.paint(self.decoder(self.book.look_up(sentences.unflatten(1, (grid, grid)))))

@@ -16,14 +16,13 @@ from math import inf, log2
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from echogan.contract import Architecture, Optim, Phase, Rows
 from echogan.errors import BadInput
-from echogan.layers.autoencoder import decoder, encoder
+from echogan.layers.autoencoder import Autoencoder
 from echogan.layers.gpt import GPT, drawn
 from echogan.layers.patch import PatchCritic
-from echogan.layers.quantise import Quantiser, in_rows
+from echogan.layers.quantise import in_rows
 from echogan.losses import (
     absolute,
     adaptive_weight,
@@ -136,34 +135,6 @@ CONFIGS = {
 # fmt: on
 
 
-class Autoencoder(nn.Module):
-    """(B, 1, H, W) -> (images made again, tokens (B, dim, h, w), their codes of the same shape, these codes' numbers)."""
-
-    def __init__(self, c):
-        super().__init__()
-        shape = (c.width, halvings(c), c.blocks, c.attention, c.dim)
-        self.encoder, self.decoder = encoder(*shape), decoder(*shape)
-        self.paint = nn.Conv2d(c.width, 1, 3, 1, 1)
-        self.book = Quantiser(c.codes, c.dim, averaged=not c.pull)
-
-    def forward(self, x):
-        z = self.encoder(x)
-        code, index = self.book(z)
-        return self.paint(self.decoder(z + (code - z).detach())), z, code, index
-
-    def unpainted(self, x):
-        """What the last convolution sees, (B, width, H, W)."""
-        return self.decoder(self.book(self.encoder(x))[0])
-
-    def sentences(self, x):
-        """(B, 1, H, W) -> numbers of its codes, row by row, int64 (B, h w)."""
-        return self.book.nearest(self.encoder(x)).flatten(1)
-
-    def told(self, sentences, grid):
-        """(B, grid^2) -> images (B, 1, H, W)."""
-        return self.paint(self.decoder(self.book.look_up(sentences.unflatten(1, (grid, grid)))))
-
-
 class VQGAN(Architecture):
     """Autoencoder `vq` with its codebook; discriminator `D` of patches; `prior` of the codes' order."""
 
@@ -180,7 +151,7 @@ class VQGAN(Architecture):
             raise BadInput(
                 f"the discriminator would start at {c.start:g} kimg, when stage 1 is over; make prior_start later"
             )
-        self.vq = Autoencoder(c)
+        self.vq = Autoencoder(c, halvings(c))
         self.optim = {"vq": Optim(c.lr, (0.5, 0.9))}
         if c.adversarial:
             self.D = PatchCritic(1, c.critic_width, norm=c.norm)
