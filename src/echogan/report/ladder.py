@@ -10,6 +10,11 @@ from echogan.report.metrics import scored, written
 from echogan.report.run import STAGES
 
 MADE = dict(zip(STAGES, ("from noise", "from images")))
+NOTE = (
+    "Every config that was run, at the most kimg that nearly all of its row were read at; in brackets the seeds whose median "
+    "it is, one elsewhere. VAL is read on few images, and neighbours change places from seed to seed: it is a first look at what "
+    "is worth a longer run."
+)
 NEARLY = 0.9  # of the configs: one that collapsed early holds back no other
 
 

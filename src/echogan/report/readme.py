@@ -46,35 +46,32 @@ def tables(runs, listed):
     parts = [_said(ours), _table(_quality(chosen, ours)), NOTE, *_moved(ours)]
     parts += ["### Price", _table(_price(chosen, ours)), PRICE]
     parts += ["### What was published", _table(originals.rows(listed)), *_as_published(runs)]
-    parts += ["### At equal images shown", _table(ladder.rows(known)), LADDER]
+    parts += ["### At equal images shown", _table(ladder.rows(known)), ladder.NOTE]
     parts += ["### Every run", _table([_of_run(run) for run in ours]), READS, *_other_data(others)]
     parts += ["### Not run", _not_run(known, listed)]
     return "\n\n".join(parts)
 
 
 NOTE = (
-    "Rows: of each architecture the best config by the lowest rolling median on VAL, and the best one of the original study (†). "
-    "± is half of the 95 % interval over patients; a share of 0 or 1 has none, as no spread was seen: by the rule of three "
-    "it may be 3 / n away (n: generated images for precision, patients for recall). In brackets what real images reach: TRAIN "
-    "frames in place of the generated ones. VAL: the metric that chose the weights, best · last · median of the last three "
-    "readings; the weights are those of the lowest rolling median of three (last / best below is of that median), and TEST read "
-    "them, but for ‡. "
-    "KID_lite0: kernel distance by the features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of "
-    "random pairs, the goal is that of real pairs. Copies: share of generated images nearer to a training frame than all but "
-    "5 % of unseen patients; in brackets the share of unseen patients. – was not measured. FID falls with n: compare equal n."
+    "Rows: of each architecture the best config by the lowest rolling median on VAL (of its first seed), and the best one of "
+    "the original study (†). ± is half of the 95 % interval, over the patients of the real images; generated images count one "
+    "by one, also where several are made of one patient's, so there ± is a little too narrow; a share of 0 or 1 has none, as no"
+    " spread was seen: by the rule of three it may be 3 / n away (n: generated images for precision, patients for recall). In "
+    "brackets what real images reach: TRAIN frames in place of the generated ones. VAL: the metric that chose the weights, best"
+    " · last · median of the last three readings; the weights are those of the lowest rolling median of three (last / best "
+    "below is of that median), and TEST read them, but for ‡. KID_lite0: kernel distance by the features of EfficientNet-Lite0,"
+    " in training readings alone. LPIPS: mean distance of random pairs, the goal is that of real pairs. Copies: share of "
+    "generated images nearer to a training frame than all but 5 % of unseen patients; in brackets the share of unseen patients."
+    " – was not measured. FID falls with n: compare equal n."
 )
 PRICE = (
     "images/s: slowest–fastest seed that was timed. Their networks are equal, so what differs is how busy the machine was: the "
     "fastest is nearest to what a network can do."
 )
-LADDER = (
-    "Every config that was run, at the most kimg that nearly all of its row were read at; in brackets the seeds whose median "
-    "it is, one elsewhere. VAL is read on few images, and neighbours change places from seed to seed: it is a first look at what "
-    "is worth a longer run."
-)
 READS = (
     "TEST read: the readings that the run's test_reads.csv lists; its rows of TEST that were kept, where it has no such list. "
-    "Images from noise and images made of images are read one by one."
+    "Images from noise and images made of images are read one by one; enhancers have been judged on TEST by `echogan rate` and "
+    "`echogan trust` too, which are not counted here."
 )
 
 
