@@ -1,5 +1,7 @@
 """Configs at equal images shown: at which kimg, in which order, who is left out of it, and how figures name the shorter ones."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,3 +104,13 @@ def test_a_config_on_other_data_is_named_and_is_not_the_best(experiments):
     words = " ".join(heatmap.figure(runs).get_supxlabel().split())
     assert "Trained on 2 different data sets: compare with care (lp: other data than the rest)" in words
     assert "different data" not in heatmap.figure([run for run in runs if run.name != "lp"]).get_supxlabel()
+
+
+def test_a_config_that_was_asked_for_fewer_images_is_not_the_best_and_one_that_stopped_itself_may_be(experiments):
+    assert [run.name for run in across.best_runs(read_runs(experiments), "SWD")] == ["lp"]
+    path = experiments / "wgan/lp/config.json"
+    record = json.loads(path.read_text())
+    record["settings"]["kimg"] *= 0.5
+    path.write_text(json.dumps(record))
+    assert [run.name for run in across.best_runs(read_runs(experiments), "SWD")] == ["gp"]
+    assert [run.name for run in across.best_runs(read_runs(experiments, "wgan", "lp"), "SWD")] == ["lp"]

@@ -53,16 +53,16 @@ def tables(runs, listed):
 
 
 NOTE = (
-    "Rows: of each architecture the best config by the lowest rolling median on VAL (of its first seed), and the best one of "
-    "the original study (†). ± is half of the 95 % interval, over the patients of the real images; generated images count one "
-    "by one, also where several are made of one patient's, so there ± is a little too narrow; a share of 0 or 1 has none, as no"
-    " spread was seen: by the rule of three it may be 3 / n away (n: generated images for precision, patients for recall). In "
-    "brackets what real images reach: TRAIN frames in place of the generated ones. VAL: the metric that chose the weights, best"
-    " · last · median of the last three readings; the weights are those of the lowest rolling median of three (last / best "
-    "below is of that median), and TEST read them, but for ‡. KID_lite0: kernel distance by the features of EfficientNet-Lite0,"
-    " in training readings alone. LPIPS: mean distance of random pairs, the goal is that of real pairs. Copies: share of "
-    "generated images nearer to a training frame than all but 5 % of unseen patients; in brackets the share of unseen patients."
-    " – was not measured. FID falls with n: compare equal n."
+    "Rows: of each architecture the best config by the lowest rolling median on VAL (of its first seed; of those trained for as"
+    " long as any), and the best one of the original study (†). ± is half of the 95 % interval, over the patients of the real "
+    "images; generated images count one by one, also where several are made of one patient's, so there ± is a little too "
+    "narrow; a share of 0 or 1 has none, as no spread was seen: by the rule of three it may be 3 / n away (n: generated images "
+    "for precision, patients for recall). In brackets what real images reach: TRAIN frames in place of the generated ones. VAL:"
+    " the metric that chose the weights, best · last · median of the last three readings; the weights are those of the lowest "
+    "rolling median of three (last / best below is of that median), and TEST read them, but for ‡. KID_lite0: kernel distance "
+    "by the features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of random pairs, the goal is that "
+    "of real pairs. Copies: share of generated images nearer to a training frame than all but 5 % of unseen patients; in "
+    "brackets the share of unseen patients. – was not measured. FID falls with n: compare equal n."
 )
 PRICE = (
     "images/s: slowest–fastest seed that was timed. Their networks are equal, so what differs is how busy the machine was: the "

@@ -127,6 +127,7 @@ class Run:
     resolution = property(lambda self: int(self.config.get("config", {}).get("resolution", 0)))
     published = property(lambda self: bool(self.config.get("config", {}).get("published", False)))
     family = property(lambda self: ARCHITECTURES.get(self.arch, self.arch))
+    asked = property(lambda self: float(self.config.get("settings", {}).get("kimg") or np.nan))  # kimg of the training
     listed = property(lambda self: config_of_run(self.name))  # its config's name in the table
 
     @property
