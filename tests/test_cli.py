@@ -13,6 +13,7 @@ from echogan.cli.train import choices_of
 from echogan.config import folder
 from echogan.data.frames import load_frames
 from echogan.errors import BadInput
+from echogan.files import read_json
 
 
 def run(*words):
@@ -92,6 +93,24 @@ def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkey
     assert run(*words, "--configs", "gp") == 0 and started == ["wgan/gp", "wgan/lp"]  # gp is done already
     assert run(*words, "--configs", "gq") == 1 and "'gq'" in capsys.readouterr().err
     assert "wgan/gq" not in started  # it stops before any job
+
+
+def test_a_sweep_given_again_with_another_setting_is_refused_as_its_runs_are(study, capsys, monkeypatch):
+    def instead(job, slot):
+        """In place of a subprocess: the same words in this one, and what they say in its log."""
+        capsys.readouterr()
+        code = run(*job.words, "--device", slot, "--set", "resolution=32", "width=4", "critic_width=4", "batch=16")
+        job.run.path.mkdir(parents=True, exist_ok=True)
+        (job.run.path / "train.log").write_text(capsys.readouterr().err)
+        return SimpleNamespace(poll=lambda: code, log=job.run.path / "train.log")
+
+    monkeypatch.setattr("echogan.engine.sweep.here", instead)
+    words = ("sweep", "wgan", "--data", study / "frames", "--kimg", 0.05, "--device", "cpu", "--retries", 0)
+    assert run(*words, "--configs", "gp", "--accumulate", 2, "--precision", "fp32") == 0
+    settings = read_json(folder("experiments") / "wgan/gp/config.json")["settings"]
+    assert (settings["accumulate"], settings["precision"]) == (2, "fp32")
+    assert run(*words, "--configs", "gp") == 1
+    assert "made otherwise (precision: 'fp32' -> 'auto'; accumulate: 2 -> 1)" in capsys.readouterr().err
 
 
 def test_what_a_loss_lacks_is_said_before_training_begins(study, capsys, monkeypatch):

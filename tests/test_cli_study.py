@@ -187,6 +187,17 @@ def test_wrong_words_are_refused_before_any_work(words, said, here, capsys):
     assert run("study", *words) == 1 and said in capsys.readouterr().err and here == []
 
 
+def test_every_run_is_trained_with_the_precision_and_the_parts_of_a_batch_that_are_asked_for(tmp_path):
+    (row,) = (row for row in ROWS if row.arch == "wgan")
+    for asked, told in (
+        (plan(), []),
+        (plan(precision="bf16", accumulate=2), "--precision bf16 --accumulate 2".split()),
+    ):
+        (step,) = parts.trained(asked, row, "gp")
+        words = list(step.words)
+        assert words[words.index("gp", 5) + 1 : words.index("--device")] == told
+
+
 def test_generators_and_masks_of_a_share_know_that_share_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "chosen_kimg", lambda run: 8)
     monkeypatch.setenv("ECHOGAN_EXPERIMENTS", str(tmp_path))

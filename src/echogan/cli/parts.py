@@ -102,7 +102,7 @@ def trained(plan, row, config, seed=0, frames=None, name="", experiments=None):
     if source := SEGMENTERS.get((row.arch, config)):
         yield segmenter(plan, source)
         more += ["--segmenter", str(_segmenter(plan, source).path)]
-    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, home)
+    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, home, plan.how)
     if name:
         job.run, job.words[job.words.index("--name") + 1] = RunFolder.of(row.arch, name, home), name
     told, needs = f"train {row.arch}/{job.run.path.name}", (frames / "manifest.json",)

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from echogan.cli.app import command
+from echogan.cli.app import Precision, command
 from echogan.cli.parts import PARTS
 from echogan.cli.plan import FAKES, REFERENCE, Plan
 from echogan.cli.steps import take
-from echogan.config import shown
+from echogan.config import Settings, shown
 from echogan.errors import BadInput
 
 
@@ -29,6 +29,8 @@ def study(
     seeds: int = 3,
     fakes: int = FAKES,
 ):
+    precision: Precision = "auto",
+    accumulate: int = Settings.accumulate,
     """Run the whole study: data, every config of every architecture, TEST, repeats, audits, figures. Given again, it goes on.
 
     What is done is left alone; what fails is named at the end and stops nothing else. Beside each other, one per GPU,
@@ -42,9 +44,11 @@ def study(
         patients: of the phantoms.
         kimg: thousands of real images to show to each run; default what the architecture's row says.
         seeds: of each architecture's best (by VAL) and of its published setting.
-        fakes: images of the FID as it was published, against all frames of EchoNet-Dynamic.
+        fakes: images of the FID as it was published, against all frames of EchoNet-Dynamic (its recordings, at tier gpu).
+        precision: as of `echogan train`, of every run that is not done; one that began with another is refused by name.
+        accumulate: parts of a batch computed one after the other, where memory is short; likewise.
     """
-    plan = Plan(data, camus, tier, only, patients, kimg, seeds, fakes)
+    plan = Plan(data, camus, tier, only, patients, kimg, seeds, fakes, precision, accumulate)
     check(plan)
     environment = {**os.environ, "ECHOGAN_EXPERIMENTS": str(plan.experiments), "ECHOGAN_RESULTS": str(plan.results)}
     failed = {}
