@@ -12,6 +12,8 @@ from echogan.cli import COMMANDS, main
 from echogan.cli.train import choices_of
 from echogan.config import folder
 from echogan.data.frames import load_frames
+from echogan.errors import BadInput
+from echogan.files import read_json
 
 
 def run(*words):
@@ -91,6 +93,37 @@ def test_a_sweep_trains_what_is_left_and_names_what_failed(study, capsys, monkey
     assert run(*words, "--configs", "gp") == 0 and started == ["wgan/gp", "wgan/lp"]  # gp is done already
     assert run(*words, "--configs", "gq") == 1 and "'gq'" in capsys.readouterr().err
     assert "wgan/gq" not in started  # it stops before any job
+
+
+def test_a_sweep_given_again_with_another_setting_is_refused_as_its_runs_are(study, capsys, monkeypatch):
+    def instead(job, slot):
+        """In place of a subprocess: the same words in this one, and what they say in its log."""
+        capsys.readouterr()
+        code = run(*job.words, "--device", slot, "--set", "resolution=32", "width=4", "critic_width=4", "batch=16")
+        job.run.path.mkdir(parents=True, exist_ok=True)
+        (job.run.path / "train.log").write_text(capsys.readouterr().err)
+        return SimpleNamespace(poll=lambda: code, log=job.run.path / "train.log")
+
+    monkeypatch.setattr("echogan.engine.sweep.here", instead)
+    words = ("sweep", "wgan", "--data", study / "frames", "--kimg", 0.05, "--device", "cpu", "--retries", 0)
+    assert run(*words, "--configs", "gp", "--accumulate", 2, "--precision", "fp32") == 0
+    settings = read_json(folder("experiments") / "wgan/gp/config.json")["settings"]
+    assert (settings["accumulate"], settings["precision"]) == (2, "fp32")
+    assert run(*words, "--configs", "gp") == 1
+    assert "made otherwise (precision: 'fp32' -> 'auto'; accumulate: 2 -> 1)" in capsys.readouterr().err
+
+
+def test_what_a_loss_lacks_is_said_before_training_begins(study, capsys, monkeypatch):
+    def refuse(*words, **more):
+        raise BadInput("nothing was trained")
+
+    monkeypatch.setattr("echogan.engine.fit.fit", refuse)
+    words = ("--data", study / "frames", "--device", "cpu", "--small")
+    for arch, config in (("vqgan", "grid16"), ("pix2pix", "lpips")):
+        assert run("train", arch, config, *words) == 1
+        said = capsys.readouterr().err
+        lacking = "lpips asked for, but its weights are not on this machine"
+        assert 0 <= said.find(lacking) < said.find("nothing was trained")
 
 
 def test_a_sweep_leaves_out_what_needs_a_segmenter_or_passes_one_on(tmp_path, capsys, monkeypatch):
@@ -203,6 +236,15 @@ def test_every_command_has_help(capsys):
     for command in commands:
         assert run(command, "--help") == 0
         assert command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", ["sample", "interpolate", "synthesize", "reconstruct", "showcase", "latent mix", "latent nearest"]
+)
+def test_commands_that_draw_say_why_they_do_not_take_the_gpu_by_themselves(words, capsys):
+    assert run(*words.split(), "--help") == 0
+    told = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "on cpu equal calls give equal pixels, auto or cuda is faster (default: cpu)" in told
 
 
 @pytest.mark.parametrize("autocast, told", [(None, "fp32"), ("bfloat16", "bf16,"), ("float16", "fp16 with loss")])

@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from echogan.cli import main, parts, steps
 from echogan.cli.plan import ROWS, SOURCES, Plan
@@ -17,7 +20,7 @@ from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
-from echogan.files import read_json
+from echogan.files import read_json, write_json
 from tests.conftest import blobs, framed
 from tests.engine.test_fit import left_behind
 
@@ -185,6 +188,77 @@ def test_frames_are_prepared_as_large_as_the_configs_of_a_tier_make_them(tier, m
 )
 def test_wrong_words_are_refused_before_any_work(words, said, here, capsys):
     assert run("study", *words) == 1 and said in capsys.readouterr().err and here == []
+
+
+# ------------------------------------------------------------------------------------------------ networks, as published
+
+
+def test_what_a_study_goes_without_is_said_before_it_begins(monkeypatch, capsys):
+    monkeypatch.setattr("echogan.cli.study.PARTS", ())
+    assert run("study", "--only", "wgan") == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert all(name in said for name in ("no FID", "inception2015", "lpips_alex", "lite0", "weights --install all"))
+    monkeypatch.setattr("echogan.encoders.available", lambda name: name != "lite0")
+    monkeypatch.setattr("echogan.encoders.lpips.available", lambda: True)
+    assert run("study", "--only", "wgan") == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "without lite0" in said and "no FID" not in said
+    monkeypatch.setattr("echogan.encoders.available", lambda name: True)
+    assert run("study", "--only", "wgan") == 0 and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("cell, reported", [("split,stage,kimg\nTEST,,3", False), ("split,stage,kimg,FID\nTEST,,3,", False),
+    ("split,stage,kimg,FID\nTEST,,3,\nTEST,,3,41.5", True), ("split,stage,kimg,FID\nTEST,,2,41.5", False)])  # fmt: skip
+def test_a_row_without_a_fid_is_judged_again_once_there_is_an_encoder(cell, reported, tmp_path, monkeypatch):
+    judged = RunFolder(tmp_path)
+    for path in (judged.metrics, judged.weights("best")):
+        path.parent.mkdir()
+    judged.metrics.write_text(f"{cell}\n")
+    save_file({"weight": np.zeros(1)}, judged.weights("best"), {"kimg": "3"})
+    assert parts.reported(judged, "TEST", "generate") == (",3" in cell)  # no encoder: any row is all there can be
+    monkeypatch.setattr("echogan.encoders.available", lambda name: name == "inception2015")
+    assert parts.reported(judged, "TEST", "generate") == reported
+
+
+@pytest.mark.parametrize(
+    "kind, given, tier, measured",
+    [
+        ("EchoNet-Dynamic", "folder", "gpu", True),
+        ("EchoNet-Dynamic", "zip", "gpu", True),
+        ("EchoNet-Dynamic", "folder", "cpu", False),  # a small network is not what was published
+        ("EchoNet-Dynamic", "frames", "gpu", False),  # frames cannot be cut as the study cut recordings
+        ("synthetic phantom", "folder", "cpu", True),  # a rehearsal
+        ("ultrasound recordings", "none", "gpu", False),
+    ],
+)
+def test_fid_is_as_published_of_recordings_at_full_size_alone(
+    kind, given, tier, measured, tmp_path, monkeypatch, capsys
+):
+    data = tmp_path / ("EchoNet.zip" if given == "zip" else "EchoNet")
+    if given == "zip":
+        with zipfile.ZipFile(data, "w") as archive:
+            archive.writestr("EchoNet-Dynamic/FileList.csv", "FileName")
+    else:
+        data.mkdir()
+        (data / {"folder": "FileList.csv", "frames": "manifest.json", "none": "a.avi"}[given]).touch()
+    asked = plan(data=str(data), tier=tier, only=("stylegan2_ada",))
+    write_json(asked.place("frames") / "manifest.json", {"kind": kind})
+    listed = list(parts.as_published(asked))
+    assert [step.words[0] for step in listed] == ["extract", "train", "evaluate", "evaluate"] * measured
+    monkeypatch.setattr("echogan.cli.study.PARTS", ())
+    assert run("study", "--data", data, "--tier", tier, "--only", "stylegan2_ada") == 0
+    assert ("holds frames, so FID as it was published is left out" in capsys.readouterr().err) == (given == "frames")
+
+
+def test_every_run_is_trained_with_the_precision_and_the_parts_of_a_batch_that_are_asked_for(tmp_path):
+    (row,) = (row for row in ROWS if row.arch == "wgan")
+    for asked, told in (
+        (plan(), []),
+        (plan(precision="bf16", accumulate=2), "--precision bf16 --accumulate 2".split()),
+    ):
+        (step,) = parts.trained(asked, row, "gp")
+        words = list(step.words)
+        assert words[words.index("gp", 5) + 1 : words.index("--device")] == told
 
 
 def test_generators_and_masks_of_a_share_know_that_share_alone(tmp_path, monkeypatch):

@@ -227,6 +227,10 @@ def test_the_real_files_have_the_known_content(real_weights, name):
     assert weights.content_hash(weights.tensors(name)) == weights.KNOWN[name].sha256
 
 
+def test_a_notebook_fetches_all_that_judges_and_what_chooses_weights():
+    assert set(install.OF_METRICS) == set(weights.KNOWN)
+
+
 def test_every_known_set_of_weights_names_an_exact_version_and_a_hash():
     for entry in weights.KNOWN.values():
         assert entry.package.partition("==")[2] and len(entry.sha256) == 64

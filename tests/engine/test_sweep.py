@@ -17,6 +17,7 @@ from echogan.data.images import write_png
 from echogan.engine import checkpoint
 from echogan.engine import sweep as module
 from echogan.engine.sweep import Job, cluster, here, jobs_of, sweep
+from echogan.errors import BadInput
 
 
 class Scripted:
@@ -115,6 +116,28 @@ def test_a_run_that_ended_between_its_last_row_and_its_weights_is_not_finished(j
     assert module.finished(jobs[0])
     jobs[0].run.last.write_bytes(b"half a file")
     assert not module.finished(jobs[0])
+
+
+def test_settings_of_training_reach_every_job_and_a_finished_run_that_had_others_is_its_commands_to_refuse(tmp_path):
+    def asked(**how):
+        return jobs_of("wgan", ["gp", "lp"], "frames", 1.0, experiments=tmp_path, how=how)
+
+    assert asked(accumulate=2, precision="auto")[0].words[-2:] == ["--accumulate", "2"]  # what is not usual is said
+    for job in asked(accumulate=1):
+        finish(job)
+        job.run.config.write_text('{"settings": {"accumulate": 1}}')
+    (tmp_path / "wgan/lp/config.json").write_text("half a file")
+    for how, left in (({}, []), ({"accumulate": 1}, ["lp"]), ({"accumulate": 2}, ["gp", "lp"])):
+        started, jobs = [], asked(**how)
+        sweep(jobs, lambda job, slot: started.append(job) or Scripted(job, 1), ["cpu"], retries=0, interval=0)  # noqa: B023
+        assert [job.run.path.name for job in jobs if job.state == "failed"] == left
+        assert [job.run.path.name for job in started] == left
+
+
+def test_a_cluster_without_submitit_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(BadInput, match=r"`uv pip install -c constraints.txt submitit` .*\.uv/bin/uv"):
+        cluster(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ real processes

@@ -158,6 +158,20 @@ def test_wrong_arguments_are_refused_before_anything_is_written(root, tmp_path, 
     assert left_beside(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ({"phases": "counted"}, "--phases counted would"),
+        ({"phases": "counted", "bilateral": True}, "--phases counted and --bilateral would"),
+    ],
+)
+def test_what_pictures_would_ignore_is_refused_before_anything_is_written(root, tmp_path, arguments, named):
+    pictures = extract(root, tmp_path / "frames", workers=1).folder
+    with pytest.raises(BadInput, match=rf"frames holds pictures, .*{named} do nothing"):
+        extract(pictures, tmp_path / "again", workers=1, **arguments)
+    assert left_beside(tmp_path) == ["frames"]
+
+
 def test_an_existing_folder_is_not_overwritten(root, tmp_path):
     extract(root, tmp_path / "frames", workers=1)
     with pytest.raises(BadInput, match="exists and is not empty"):

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tqdm import tqdm
@@ -19,6 +19,10 @@ Frames = Positional[Annotated[Path, arg(metavar="FRAMES")]]
 Video = Positional[Annotated[Path, arg(metavar="VIDEO")]]
 Out = Positional[Annotated[Path, arg(metavar="OUT")]]
 Device = Annotated[str, arg(help="auto, cpu, cuda or cuda:N")]
+Steady = Annotated[  # of commands that draw
+    str, arg(help="auto, cpu, cuda or cuda:N; on cpu equal calls give equal pixels, auto or cuda is faster")
+]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Set = Annotated[tuple[str, ...], arg(name="set", help="settings of the config to change, key=value")]
 Choices = Annotated[tuple[str, ...], arg(name="set", help="choices of the architecture, e.g. noise=constant")]
 

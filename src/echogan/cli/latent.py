@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from echogan.cli.app import Bar, Device, Frames, Out, RunName, command, group
+from echogan.cli.app import Bar, Device, Frames, Out, RunName, Steady, command, group
 from echogan.config import shown
 
 
@@ -85,7 +85,7 @@ def mix(
     fine: tuple[int, ...] = (10, 11, 12, 13, 14),
     border: int = 4,
     truncation: float = 0.7,
-    device: Device = "cpu",
+    device: Steady = "cpu",
 ):
     """Draw a style-mixing grid: the layout of each row's seed with the texture of each column's.
 
@@ -113,7 +113,7 @@ def truncation(
     n: int = 5,
     seed: int = 0,
     values: tuple[float, ...] = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2),
-    device: Device = "cpu",
+    device: Steady = "cpu",
 ):
     """Draw what truncation does: every seed on its way to the mean latent and beyond itself.
 
@@ -142,7 +142,7 @@ def directions(
     seed: int = 0,
     truncation: float = 0.7,
     segmenter: str | None = None,
-    device: Device = "cpu",
+    device: Steady = "cpu",
 ):
     """Draw the directions that change images most (SeFa), a strip for each, and what each changes.
 
@@ -199,7 +199,7 @@ def nearest(
     n: int = 8,
     seed: int = 0,
     truncation: float = 1.0,
-    device: Device = "cpu",
+    device: Steady = "cpu",
 ):
     """Draw samples of a run, each over the real TRAIN frame that it is nearest to.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from echogan.config import RunFolder, folder
+from echogan.config import RunFolder, Settings, folder
 
 REFERENCE = 2000  # patients of the phantom of all evidence
 FAKES = 50_000  # of fid50k_full, as which the published 9.17 was measured
@@ -64,6 +64,8 @@ class Plan:
     kimg: float | None
     seeds: int
     fakes: int
+    precision: str = Settings.precision
+    accumulate: int = Settings.accumulate
 
     @property
     def name(self):
@@ -75,6 +77,7 @@ class Plan:
     experiments = property(lambda self: folder("experiments").resolve() / self.name)
     results = property(lambda self: folder("results").resolve() / self.name)
     device = property(lambda self: ("--device", "cuda" if self.tier == "gpu" else "cpu"))
+    how = property(lambda self: {"precision": self.precision, "accumulate": self.accumulate})
     rows = property(lambda self: [row for row in ROWS if self.configs(row)])
 
     def configs(self, row):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from echogan.cli.app import Choices, Device, Out, RunName, command
+from echogan.cli.app import Choices, Out, RunName, Steady, command
 from echogan.cli.train import choices_of, origin
 from echogan.config import shown
 
@@ -18,7 +18,7 @@ def reconstruct(
     split: str = "",
     seed: int = 0,
     kimg: float | None = None,
-    device: Device = "cpu",
+    device: Steady = "cpu",
     set: Choices = (),
 ):
     """Let a run make images of images: VQGAN reconstructs them, pix2pix paints over their edges or masks.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from echogan.cli.app import Device, Frames, RunName, command
+from echogan.cli.app import Frames, RunName, Steady, command
 from echogan.config import folder, shown
 
 
@@ -16,7 +16,7 @@ def showcase(
     n: int = 6,
     seed: int = 0,
     kimg: float | None = None,
-    device: Device = "cpu",
+    device: Steady = "cpu",
 ):
     """Draw what only the weights of a run can show, for its results page: real and generated, inputs and outputs, codes.
 

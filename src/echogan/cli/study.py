@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from echogan.cli.app import command
+from echogan.cli.app import Precision, command
 from echogan.cli.parts import PARTS
 from echogan.cli.plan import FAKES, REFERENCE, Plan
 from echogan.cli.steps import take
-from echogan.config import shown
+from echogan.config import Settings, shown
 from echogan.errors import BadInput
+from echogan.files import read_json
 
 
 @command
@@ -28,6 +29,8 @@ def study(
     kimg: float | None = None,
     seeds: int = 3,
     fakes: int = FAKES,
+    precision: Precision = "auto",
+    accumulate: int = Settings.accumulate,
 ):
     """Run the whole study: data, every config of every architecture, TEST, repeats, audits, figures. Given again, it goes on.
 
@@ -42,10 +45,14 @@ def study(
         patients: of the phantoms.
         kimg: thousands of real images to show to each run; default what the architecture's row says.
         seeds: of each architecture's best (by VAL) and of its published setting.
-        fakes: images of the FID as it was published, against all frames of EchoNet-Dynamic.
+        fakes: images of the FID as it was published, against all frames of EchoNet-Dynamic (its recordings, at tier gpu).
+        precision: as of `echogan train`, of every run that is not done; one that began with another is refused by name.
+        accumulate: parts of a batch computed one after the other, where memory is short; likewise.
     """
-    plan = Plan(data, camus, tier, only, patients, kimg, seeds, fakes)
+    plan = Plan(data, camus, tier, only, patients, kimg, seeds, fakes, precision, accumulate)
     check(plan)
+    for sentence in cautions(plan):
+        print(f"echogan: {sentence}", file=sys.stderr)
     environment = {**os.environ, "ECHOGAN_EXPERIMENTS": str(plan.experiments), "ECHOGAN_RESULTS": str(plan.results)}
     failed = {}
     for part in PARTS:  # each looks at what those before it left
@@ -69,6 +76,37 @@ def check(plan):
     for path in filter(None, (plan.data, plan.camus)):
         if not Path(path).exists():
             raise BadInput(f"{path} does not exist; give recordings or frames, or leave it out for the phantom")
+
+
+def cautions(plan):
+    """Sentences on what the study will lack, before it spends days."""
+    from echogan import encoders
+    from echogan.encoders import lpips
+
+    goes_without = {
+        "TEST will have no FID, KID, precision and recall without inception2015": encoders.available("inception2015"),
+        "losses and TEST will have no LPIPS without alexnet and lpips_alex": lpips.available(),
+        "VAL will choose by the sliced Wasserstein distance without lite0": encoders.available("lite0"),
+    }
+    if lacking := [what for what, found in goes_without.items() if not found]:
+        yield (
+            f"{', '.join(lacking)}: get these networks with `echogan weights --install all` before anything is trained, as a "
+            "run goes on as it began; TEST is judged again once inception2015 is there"
+        )
+    if _frames_of_echonet(plan):
+        yield (
+            f"{plan.data} holds frames, so FID as it was published is left out, whose frames are cut otherwise; give "
+            "--data the recordings of EchoNet-Dynamic, a folder or ZIP"
+        )
+
+
+def _frames_of_echonet(plan):
+    """Whether a licence holder, who could have FID as it was published, gave frames."""
+    from echogan.data.echonet import KIND
+
+    manifest = Path(plan.data) / "manifest.json"
+    asked = plan.tier == "gpu" and any(row.arch == "stylegan2_ada" for row in plan.rows)
+    return bool(asked and plan.data and manifest.is_file() and read_json(manifest).get("kind") == KIND)
 
 
 def _tell(step, state, seconds):

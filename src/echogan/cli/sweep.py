@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from echogan.cli.app import Arch, Device, Set, command
+from echogan.cli.app import Arch, Device, Precision, Set, command
 from echogan.config import Settings, folder, shown
 from echogan.errors import BadInput
 
@@ -17,6 +17,8 @@ def sweep(
     kimg: float = Settings.kimg,
     seeds: tuple[int, ...] = (0,),
     device: Device = "auto",
+    precision: Precision = "auto",
+    accumulate: int = Settings.accumulate,
     beside: int = 1,
     small: bool = False,
     segmenter: str = "",
@@ -33,10 +35,12 @@ def sweep(
         kimg: thousands of real images to show each.
         seeds: each config once per seed; the run of another seed than 0 is called <config>_seed<k>.
         device: auto = every GPU, one run each, else the CPU.
+        precision: as of `echogan train`, of every run; one that began with another is refused by name.
+        accumulate: parts of a batch computed one after the other, where memory is short; likewise.
         beside: runs beside each other on a CPU.
         small: the configs' size for CPUs.
         segmenter: run of `echogan segmenter`, for configs that weigh what a segmenter says.
-        launcher: local = subprocesses of this machine; slurm = jobs of a cluster (needs echogan[slurm]).
+        launcher: local = subprocesses of this machine; slurm = jobs of a cluster (needs submitit).
         slurm: of submitit, key=value, e.g. slurm_partition=gpu timeout_min=600 gpus_per_node=1.
         retries: how often a run that failed is tried again.
     """
@@ -47,7 +51,8 @@ def sweep(
         find_weights(segmenter)
     names, more = configs or _trainable(arch, segmenter), ["--small"] if small else []
     told = {name: ["--segmenter", segmenter] if _weighs(arch, name) and segmenter else [] for name in names}
-    jobs = [job for n in names for job in engine.jobs_of(arch, [n], data.resolve(), kimg, seeds, more + told[n])]
+    how, place = {"precision": precision, "accumulate": accumulate}, data.resolve()
+    jobs = [job for n in names for job in engine.jobs_of(arch, [n], place, kimg, seeds, more + told[n], how=how)]
     slots, launch = engine.devices(device, beside), engine.here
     if launcher == "slurm":
         parameters = {key: text for key, _, text in (pair.partition("=") for pair in slurm)}

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from echogan.cli.app import Bar, Device, Frames, Out, RunName, command
+from echogan.cli.app import Bar, Frames, Out, RunName, Steady, command
 from echogan.config import shown
 from echogan.errors import BadInput
 
@@ -21,7 +21,7 @@ def synthesize(
     layout: Literal["frames", "camus-nifti"] = "frames",
     seed: int = 0,
     kimg: float | None = None,
-    device: Device = "cpu",
+    device: Steady = "cpu",
 ):
     """Make labelled images: masks drawn from a data set, filled by a run that was trained on the same labels.
 

@@ -2,10 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
 
-from echogan.cli.app import Arch, Choices, Config, Device, Out, RunName, Set, TrainingBar, command
-from echogan.config import Settings, changed, shown
+from echogan.cli.app import Arch, Choices, Config, Device, Out, Precision, RunName, Set, Steady, TrainingBar, command
+from echogan.config import RunFolder, Settings, changed, shown
 from echogan.errors import BadInput
 
 
@@ -17,7 +16,7 @@ def train(
     kimg: float = Settings.kimg,
     seed: int = Settings.seed,
     device: Device = Settings.device,
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    precision: Precision = "auto",
     compile: bool = False,
     patience: float = Settings.patience,
     accumulate: int = Settings.accumulate,
@@ -50,14 +49,17 @@ def train(
     from echogan.data.frames import load_frames
     from echogan.engine.checkpoint import reached
     from echogan.engine.fit import fit
+    from echogan.engine.guests import begun_in, of_loss
 
     listed = models.config_of(arch, config)
     chosen = changed(listed.small() if small else listed, set)
     settings = Settings(kimg, seed, device, precision, accumulate, compile, patience, deterministic)
-    with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
-        run = fit(arch, name or config, load_frames(data), settings, chosen, callback=tell, guests=_guests(segmenter))
-    for guest, state in run.read().get("guests", {}).items():
+    frames = load_frames(data)
+    # said before hours are spent: a run goes on as it began
+    for guest, state in of_loss(chosen, begun_in(RunFolder.of(arch, name or config))).items():
         print(f"echogan: {guest} {state}", file=sys.stderr)
+    with TrainingBar(f"{arch}/{name or config}", kimg) as tell:
+        run = fit(arch, name or config, frames, settings, chosen, callback=tell, guests=_guests(segmenter))
     done = min(kimg, reached(run.last))  # the last batch may reach beyond; patience may have ended it before
     print(f"{arch}/{name or config} trained to {done:g} kimg in {shown(run.path)}")
 
@@ -77,7 +79,7 @@ def sample(
     kimg: float | None = None,
     truncation: float = 1.0,
     label: str = "",
-    device: Device = "cpu",
+    device: Steady = "cpu",
     set: Choices = (),
 ):
     """Generate images from a run: its best weights, or those of a chosen moment of its training.
@@ -131,7 +133,7 @@ def interpolate(
     kimg: float | None = None,
     truncation: float = 1.0,
     label: str = "",
-    device: Device = "cpu",
+    device: Steady = "cpu",
     set: Choices = (),
 ):
     """Make a film of a closed walk through the latent space of a run.

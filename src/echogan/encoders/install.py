@@ -11,11 +11,14 @@ from echogan.config import home
 from echogan.encoders import weights
 from echogan.errors import BadInput
 
-OF_METRICS = ("inception2015", "alexnet", "lpips_alex")
+OF_METRICS = ("inception2015", "alexnet", "lpips_alex", "lite0")
 
 
 def install_missing(callback=None, names=OF_METRICS):
-    """`install` those of the names whose weights are not on this machine yet; by default all that `judge` asks for."""
+    """`install` those of the names whose weights are not on this machine yet.
+
+    By default all that `judge` asks for, and the small encoder by whose readings training chooses weights.
+    """
     for name in names:
         if weights.locate(name) is None:
             install(name, callback)

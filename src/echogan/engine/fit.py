@@ -18,7 +18,7 @@ from echogan.engine import checkpoint, watch
 from echogan.engine.describe import adopt, describe, keep_record, resolved
 from echogan.engine.feed import feed_of, refuse_enlarging
 from echogan.engine.gallery import Gallery
-from echogan.engine.guests import invited
+from echogan.engine.guests import begun_in, invited
 from echogan.engine.launch import forget_peak, hardware, make_deterministic, peak_memory, pick_device, pick_precision
 from echogan.engine.lock import alone
 from echogan.engine.loop import Engine, Numerics
@@ -111,8 +111,7 @@ class Run:
             raise BadInput(f"kimg must be above 0, got {settings.kimg:g}")
         self.device = pick_device(settings.device)
         make_deterministic(settings.deterministic)
-        begun = folder.read() if folder.last.is_file() else None
-        self.config, guests, self.guests = invited(self.config, self.device, guests, begun)
+        self.config, guests, self.guests = invited(self.config, self.device, guests, begun_in(folder))
         autocast = pick_precision(settings.precision, self.device)
         self.settings = replace(settings, row_kimg=settings.row_kimg or min(max(settings.kimg / 100, 0.001), 4.0))
         # A kill may precede the first checkpoint, so the first weights come from the seed.

@@ -9,6 +9,7 @@ from echogan.errors import BadInput
 
 GET = "`echogan weights --install alexnet lpips_alex` gets them; in a notebook: tick install_weights"
 MISSING = f"asked for, but its weights are not on this machine; {GET}"
+WITH = "AlexNet, v0.1"
 WITHOUT = "the run began without it, for want of its weights, and goes on so; another name begins with it"
 
 
@@ -19,7 +20,6 @@ def invited(config, device, given=(), begun=None):
     `config.segmentation`, must be given. `begun`: config.json of the run that is taken up, which goes on as it began,
     whatever weights have come to this machine since.
     """
-    begun = begun or {}
     given, weighed = tuple(_at(guest, device) for guest in given), getattr(config, "segmentation", 0)
     if given and not weighed:
         raise BadInput(
@@ -30,15 +30,34 @@ def invited(config, device, given=(), begun=None):
             "this config weighs what a segmenter says: hand one in as a guest (`echogan train --segmenter RUN`), or "
             "--set segmentation=0"
         )
+    said = of_loss(config, begun)
+    if said.get("lpips") == WITH:
+        given = (*given, lpips(device))
+    elif said:
+        config = replace(config, perceptual=0.0)
+    return config, given, said
+
+
+def of_loss(config, begun=None):
+    """What to say of the networks that a config's loss asks for, known before anything is trained: {"lpips": ...}, or {}.
+
+    A `BadInput` where the run that is taken up cannot go on as it began.
+    """
+    begun = begun or {}
     if not getattr(config, "perceptual", 0):
-        return config, given, {}
+        return {}
     if _began_without(begun):
-        return replace(config, perceptual=0.0), given, {"lpips": WITHOUT}
+        return {"lpips": WITHOUT}
     if available():
-        return config, (*given, lpips(device)), {"lpips": "AlexNet, v0.1"}
+        return {"lpips": WITH}
     if begun.get("config", {}).get("perceptual"):
         raise BadInput(f"this run began with LPIPS in its loss, whose weights are not on this machine; {GET}")
-    return replace(config, perceptual=0.0), given, {"lpips": MISSING}
+    return {"lpips": MISSING}
+
+
+def begun_in(folder):
+    """config.json of the run that a `RunFolder` holds and that would be taken up; None where there is none yet."""
+    return folder.read() if folder.last.is_file() else None
 
 
 def _at(guest, device):

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from echogan.config import RunFolder
+from echogan.config import RunFolder, Settings
 from echogan.engine import checkpoint
 from echogan.engine.lock import held
 from echogan.engine.recorder import read_rows
@@ -29,6 +29,7 @@ class Job:
     run: RunFolder
     words: list  # of the command `echogan train`
     kimg: float  # when done
+    how: dict = field(default_factory=dict)  # settings of its training that its words ask for
     state: str = "waiting"  # waiting | running | elsewhere | done | failed
     tries: int = 0
     reason: str = ""  # why it failed
@@ -45,15 +46,19 @@ class Job:
         return float(rows[-1]["kimg"]) if rows else 0.0
 
 
-def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None):
-    """One `Job` per config and seed; the run of another seed than 0 is called <config>_seed<k>."""
-    jobs = []
+def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None, how=None):
+    """One `Job` per config and seed; the run of another seed than 0 is called <config>_seed<k>.
+
+    `how` are settings by name, such as {"accumulate": 2}; `more` any further words of the command.
+    """
+    how, jobs = how or {}, []
+    told = [word for key, value in how.items() if value != getattr(Settings, key) for word in (f"--{key}", str(value))]
     for name in names:
         for seed in seeds:
             run = name if seed == 0 else f"{name}_seed{seed}"
             rest = f"--kimg {kimg:g} --seed {seed} --name {run}".split()
-            words = ["train", arch, name, "--data", str(data), *rest, *more]
-            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), words, kimg))
+            words = ["train", arch, name, "--data", str(data), *rest, *told, *more]
+            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), words, kimg, how))
     return jobs
 
 
@@ -65,14 +70,14 @@ def sweep(jobs, launch, slots, retries=1, callback=None, interval=1.0):
     """
     free = list(slots)
     for job in jobs:
-        job.state = "done" if finished(job) else "waiting"
+        job.state = "done" if _nothing_left(job) else "waiting"
     while any(job.state in ("waiting", "running", "elsewhere") for job in jobs):
         for job in jobs:
             if job.state == "running" and (code := job.handle.poll()) is not None:
                 free.append(job.device)
                 _judge(job, code, retries)
             elif job.state == "elsewhere" and not held(job.run):
-                job.state = "done" if finished(job) else "waiting"
+                job.state = "done" if _nothing_left(job) else "waiting"
         for job in jobs:
             if job.state == "waiting" and free:
                 _start(job, launch, free)
@@ -104,6 +109,17 @@ def finished(job):
     Its last row does not tell: a run may have been killed, or have diverged, between that row and the weights of its moment.
     """
     return checkpoint.reached(job.run.last) >= job.kimg * (1 - 1e-6)
+
+
+def _nothing_left(job):
+    """Whether a job's run is finished and was trained as the job asks; else `echogan train` goes on, or refuses by name."""
+    if not finished(job):
+        return False
+    try:
+        had = job.run.read()["settings"] if job.how else {}
+    except BadInput:  # its own command says what is wrong with it
+        return False
+    return all(had.get(key, value) == value for key, value in job.how.items())
 
 
 def _last_line(path):
@@ -149,7 +165,8 @@ def cluster(folder, kind="slurm", **parameters):
         import submitit
     except ImportError as error:
         raise BadInput(
-            "the slurm launcher needs submitit; install it with `uv pip install 'echogan[slurm]'`"
+            "the slurm launcher needs submitit; install it with `uv pip install -c constraints.txt submitit` (uv is "
+            ".uv/bin/uv where make installed it)"
         ) from error
     executor = submitit.AutoExecutor(folder=folder, cluster=kind)
     executor.update_parameters(**parameters)

@@ -92,6 +92,7 @@ def extract(
     check_workers(workers)
     found, journal, shard = find_source(source, seed), Journal(Path(out)), shard or Shard()
     settings = Settings(size, phases, bilateral, frames_per_clip or ("all" if found.single else "4"), seed)
+    _refuse_ignored(found, settings)
     try:
         journal.begin(_plan(found, settings), masks=bool(found.labels))
         _work(found, settings, journal, shard, workers, callback)
@@ -100,6 +101,16 @@ def extract(
         raise BadInput(
             f"cannot write {out}: {error.strerror or error}; free some space, then the same command goes on from here"
         ) from error
+
+
+def _refuse_ignored(found, settings):
+    """A `BadInput` for ways to cut recordings where there are pictures, which nothing cuts nor smooths."""
+    asked = ["--phases counted"] * (settings.phases != Settings.phases) + ["--bilateral"] * settings.bilateral
+    if asked and found.unit == "picture":
+        raise BadInput(
+            f"{found.root} holds pictures, which keep their content, so {' and '.join(asked)} would do nothing; leave it out, "
+            "or give the recordings"
+        )
 
 
 def extract_one(job, settings, folder):

@@ -56,6 +56,14 @@ def is_study(folder):
     return (folder / "FileList.csv").is_file() or (folder / "Videos").is_dir()
 
 
+def holds_study(path):
+    """True for a folder or ZIP of recordings in the layout of EchoNet-Dynamic."""
+    path = Path(path)
+    if path.is_dir():
+        return is_study(path)
+    return path.suffix.lower() == ".zip" and archive.is_study(open_tree(path).names())
+
+
 # ------------------------------------------------------------------------------------------------ one study, one file
 
 

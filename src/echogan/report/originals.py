@@ -6,7 +6,7 @@ from echogan.report.run import ARCHITECTURES
 PUBLISHED = {
     "stylegan2_ada": ("FID 9.17 (E4, lowest of 141 readings; rolling median of seven 10.6; last 26.7)",
                       "50,000 images against all 40,120 EchoNet-Dynamic frames that it was trained on",
-                      "only by `make study DATA=EchoNet-Dynamic`, which measures it so, beside held-out patients"),
+                      "only by `make study DATA=EchoNet-Dynamic TIER=gpu`, which measures it so, beside held-out patients"),
     "medgan":        ("FID 63.5 (M2, lowest; 63.34 in the paper), KID 0.0044 (M1, lowest)",
                       "FID of one batch, Inception without its normalisation; training frames", "no: FID follows the batch size"),
     "wgan":          ("FID 68.3 (W6, lowest)", "its code is not public; its values look like MedGAN's; training frames", "no"),
