@@ -11,6 +11,8 @@ TIER ?= cpu
 DATA ?=
 CAMUS ?=
 ONLY ?=
+FRAMES ?=
+DOMAINS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
@@ -39,9 +41,7 @@ test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m slow
 
 benchmark: $(VENV)/installed-dev
-	@failed=; for script in benchmarks/*.py; do echo "== $$script"; \
-		OMP_NUM_THREADS=1 $(BIN)/python $$script || failed="$$failed $$script"; done; \
-	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/table.py $(if $(FRAMES),--frames "$(FRAMES)") $(if $(DOMAINS),--domains "$(DOMAINS)")
 
 colab: $(VENV)/installed-dev
 	$(BIN)/python colab/build.py

@@ -8,13 +8,15 @@ config at full size, forward and backward, and the bytes that its graph keeps fo
 
 15 % is about what the official StyleGAN2-ADA reached: 11 of 65 TFLOP/s on a T4, 23 of 125 on a V100, 45 of 312 on an
 A100. The graph is counted in fp32: under fp16 or bf16 it is smaller.
-Every phase is counted at its `every`; a schedule of its own (critic steps, MedGAN's rule) gives other shares.
+Every phase is counted at its `every`; a schedule of its own (critic steps, MedGAN's rule) gives other shares. Guests (LPIPS, a
+segmenter) are not counted: a segmenter adds a twentieth to the operations of cyclegan `segment`, a tenth to its graph.
 
     python benchmarks/budget.py
 """
 
 import numpy as np
 import torch
+from common import conclude, header
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -22,16 +24,15 @@ from torch.utils.flop_counter import flop_registry
 from echogan import models
 from echogan.contract import Batch
 from echogan.engine.feed import Feed, Unpaired
-from echogan.errors import in_one_sentence
 
-SHOWN = {  # the config of each that the README would send a reader to
-    "stylegan2_ada": "gamma1",
-    "medgan": "rank",
-    "wgan": "gp",
+SHOWN = {  # the config of each that README.md sends a reader to
+    "stylegan2_ada": "r3",
+    "medgan": "nobn",
+    "wgan": "r1",
     "vqgan": "grid16",
     "pix2pix": "edges",
-    "cyclegan": "near",
-    "spade": "oasis",
+    "cyclegan": "segment",
+    "spade": "patches",
 }
 CARDS = {
     "T4 (15 GB)": (15, 65e12),
@@ -96,6 +97,7 @@ def fits(share):
 
 def estimated():
     """The table as Markdown."""
+    header()
     print(
         "| architecture, config | px | batch | parameters | GFLOP an image | memory | "
         + " | ".join(f"a kimg on {card}" for card in CARDS)
@@ -113,4 +115,4 @@ def estimated():
 
 
 if __name__ == "__main__":
-    in_one_sentence(estimated)
+    conclude(estimated)

@@ -1,8 +1,10 @@
 """Extraction speed against bare decoding and against the original study's way, and memory against the number of videos.
 
-Prints videos per second of `extract`, its frames per second divided by (frames per second of a bare OpenCV read loop on
-one core x workers) and by those of the original study's per-frame steps, all measured in this run on the same
-Motion-JPEG study, the peak memory at 4n videos divided by that at n, and the time to load the frames.
+Prints videos per second of `extract`, its frames per second divided by those of a bare OpenCV read loop and by those of the
+original study's per-frame steps, all measured in this run on the same Motion-JPEG study, the peak memory at 4n videos divided
+by that at n, and the time to load the frames. The target is in processor time, which other work on the machine does not change:
+
+    extraction / bare decoding     wanted: at least 0.80
 
     python benchmarks/extraction_speed.py [--videos 2000] [--frames 175] [--workers 2] [--folder /dev/shm]
 
@@ -23,10 +25,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from common import conclude, header, target
 
 from echogan.data.echonet import FILE_LIST, TRACINGS
 from echogan.data.frames import load_frames
-from echogan.errors import in_one_sentence
 from echogan.preprocessing.extract import extract
 from echogan.sector import ECHONET, study_mask
 
@@ -139,6 +141,7 @@ def main():
     args = parser.parse_args()
     if args.peak:
         return _report_peak(args.peak, args.workers)
+    header()
     cv2.setNumThreads(1)
     importlib.import_module("pandas")  # before the clock starts: its second would count for a fifth of the real study
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
@@ -158,8 +161,8 @@ def main():
     print(f"bare decoding, one core        {bare[0]:8.0f} frames/s (with OpenCV's own threads {plain[0]:.0f})")
     print(f"the study's steps, one process {script[0]:8.0f} frames/s")
     print(f"extraction, {args.workers} workers          {ours[0]:8.0f} frames/s, {ours[0] / args.frames:.0f} videos/s")
-    print(f"extraction / (bare x workers)  {wall / args.workers:8.2f}   (wanted: at least 0.80)")
-    print(f"the same in processor time     {processor:8.2f}   (other work on the machine does not change it)")
+    print(f"extraction / (bare x workers)  {wall / args.workers:8.2f}   by the clock")
+    target("extraction / bare decoding, processor time", processor, least=0.80)
     print(f"extraction / the study's steps {ours[0] / script[0]:8.2f}   ({ours[1] / script[1]:.2f} in processor time)")
     print(f"loading {images:,} frames        {loading:8.1f} s")
     print(
@@ -168,4 +171,4 @@ def main():
 
 
 if __name__ == "__main__":
-    in_one_sentence(main)
+    conclude(main)

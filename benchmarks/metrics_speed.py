@@ -2,8 +2,8 @@
 
 The real side is cached, as it is from the second evaluation on. Prints processor seconds of one run and two ratios:
 
-    all metrics / bare Inception pass of the same fakes                  wanted: at most 1.15
-    all metrics / torch-fidelity's FID alone (its real side cached too)  wanted: at most 0.70
+    encoder and these metrics / bare Inception pass of the same fakes                  wanted: at most 1.15
+    encoder and these metrics / torch-fidelity's FID alone (its real side cached too)  wanted: at most 0.70
 
     python benchmarks/metrics_speed.py [--n 2000] [--size 128]
 
@@ -15,16 +15,18 @@ import argparse
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from common import conclude, header, target
 
 from echogan import encoders
 from echogan.data.phantom.phantom import make_phantom
 from echogan.encoders import weights
 from echogan.encoders.lpips import lpips
 from echogan.engine.feed import resized
-from echogan.errors import in_one_sentence
+from echogan.errors import BadInput
 from echogan.metrics.frechet import frechet
 from echogan.metrics.kernel import kernel_distance
 from echogan.metrics.manifold import manifold
@@ -89,10 +91,14 @@ def main():
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--size", type=int, default=128)
     args = parser.parse_args()
+    header()
     missing = [name for name in ("inception2015", "alexnet", "lpips_alex") if weights.locate(name) is None]
     if missing:
-        print(f"no weights of {', '.join(missing)}: echogan weights --install {' '.join(missing)}", file=sys.stderr)
-        return
+        raise BadInput(f"no weights of {', '.join(missing)}; `echogan weights --install {' '.join(missing)}` gets them")
+    if find_spec("torch_fidelity") is None:
+        raise BadInput(
+            "torch-fidelity is not installed; `make benchmark` installs it, as `uv pip install torch-fidelity` does"
+        )
     encoder, perceptual = encoders.find("inception2015"), lpips()
     fakes, real = phantoms(args.n, args.size), phantoms(args.n, args.size, first=10_000)
     of_real = encoder(real)
@@ -109,12 +115,13 @@ def main():
     ours = bare + sum(spent.values())
     with tempfile.TemporaryDirectory() as folder:
         theirs, fid = peer(fakes, real, of_real, folder)
-    assert abs(fid - distance) <= 1e-4 * fid, f"torch-fidelity says {fid:g}, we say {distance:g}"
+    if abs(fid - distance) > 1e-4 * fid:
+        sys.exit(f"torch-fidelity says FID {fid:g}, we say {distance:g}: times of different things are not compared")
     for name, seconds in {"bare Inception pass": bare, **spent, "all of these": ours, "torch-fidelity": theirs}.items():
         print(f"{name:38} {seconds:8.1f} s")
-    print(f"all metrics / bare Inception pass      {ours / bare:8.2f}   (wanted: at most 1.15)")
-    print(f"all metrics / torch-fidelity's FID     {ours / theirs:8.2f}   (wanted: at most 0.70)")
+    target("all of these / bare Inception pass", ours / bare, most=1.15)
+    target("all of these / torch-fidelity's FID", ours / theirs, most=0.70)
 
 
 if __name__ == "__main__":
-    in_one_sentence(main)
+    conclude(main)

@@ -1,7 +1,8 @@
-"""Speed of the phantom against bare Motion-JPEG coding and against the 150 frames/s per core it must reach.
+"""Speed of the phantom, which must make 150 frames/s on one core, and beside it bare Motion-JPEG coding.
 
 Prints frames per second of processor time, set-up of every patient included, of `make_phantom` + `video` (and of the
-writer around them), and its ratio to encoding and decoding the same frames with OpenCV alone, all in one run.
+writer around them), all in one run. The floor of 150 is absolute, so it follows the machine; the ratio to encoding and
+decoding the same frames with OpenCV alone does not, and nothing is wanted of it.
 
     python benchmarks/phantom_speed.py [--patients 12] [--frames 48]
 
@@ -14,11 +15,11 @@ import time
 from pathlib import Path
 
 import cv2
+from common import conclude, header, target
 
 from echogan.data.phantom.phantom import make_phantom
 from echogan.data.phantom.study import write_echonet
 from echogan.data.video import write_avi
-from echogan.errors import in_one_sentence
 
 WANTED = 150.0  # frames per second of one core
 
@@ -45,6 +46,7 @@ def main():
     parser.add_argument("--patients", type=int, default=12)
     parser.add_argument("--frames", type=int, default=48)
     args = parser.parse_args()
+    header()
     cv2.setNumThreads(1)
     make_phantom(0).video(1)  # tables that all phantoms share
     count, clips = args.patients * args.frames, []
@@ -54,11 +56,10 @@ def main():
         bare = speed(count, lambda: coding(clips, folder))
         write = speed(count, lambda: write_echonet(folder / "study", args.patients, frames=args.frames, workers=1))
     print(f"bare MJPG encode + decode         {bare:7.0f} frames/s of one core")
-    print(f"phantom, set-up included          {render:7.0f} frames/s of one core")
     print(f"phantom study written             {write:7.0f} frames/s of one core")
     print(f"phantom / (MJPG encode + decode)  {render / bare:7.2f}")
-    print(f"phantom / {WANTED:.0f} frames/s            {render / WANTED:7.2f}   (wanted: at least 1.00)")
+    target("phantom, set-up included, frames/s of one core", render, least=WANTED)
 
 
 if __name__ == "__main__":
-    in_one_sentence(main)
+    conclude(main)

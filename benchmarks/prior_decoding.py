@@ -11,11 +11,13 @@ import argparse
 import time
 
 import torch
+from common import conclude, header, target
 
-from echogan.engine.launch import hardware, pick_device
-from echogan.errors import in_one_sentence
+from echogan.engine.launch import pick_device
 from echogan.layers.gpt import GPT, drawn
 from echogan.models import vqgan
+
+STEPS = 8  # passes that parallel decoding takes at least
 
 
 def seconds(work, device, repeats):
@@ -46,14 +48,16 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="auto")
     wanted = parser.parse_args()
+    header(wanted.device)
     device, c = pick_device(wanted.device), vqgan.CONFIGS[wanted.config]
     prior = GPT(c.codes, c.grid**2, c.prior_width, c.depth, max(2, c.prior_width // 32)).to(device).eval()
-    print(f"{wanted.config}: {c.grid**2} tokens, width {c.prior_width}, {c.depth} blocks, on {hardware(device)}")
+    print(f"{wanted.config}: {c.grid**2} tokens, width {c.prior_width}, {c.depth} blocks")
     with torch.no_grad():
         for n in wanted.images:
             walk, whole = measure(prior, n, device, wanted.repeats)
-            print(f"{n:4d} images: walk {walk:.2f} s, one pass {whole:.2f} s, walk / pass {walk / whole:.1f} steps")
+            print(f"{n:4d} images: walk {walk:.2f} s, one pass {whole:.2f} s")
+            target(f"walk / pass, {n} images", walk / whole, most=STEPS)
 
 
 if __name__ == "__main__":
-    in_one_sentence(main)
+    conclude(main)

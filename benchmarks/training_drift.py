@@ -1,8 +1,8 @@
 """Whether longer training pays: the last kept weights of a run against the best kept ones.
 
 Prints, for each run, the Frechet distance of the small encoder (EfficientNet-Lite0) between generated images and all VAL
-frames at the moments whose weights were kept, and last / best. 1.00: the end is the best; wanted of configs of ours: at
-most 1.15. The distance is biased by its n, the same on both sides of the ratio.
+frames at the moments whose weights were kept, two at the least, and last / best. 1.00: the end is the best; wanted of configs
+of ours: at most 1.15. The distance is biased by its n, the same on both sides of the ratio.
 
     python benchmarks/training_drift.py wgan/gp medgan/rank --data FRAMES [--n 2000] [--since 4]
 """
@@ -10,14 +10,16 @@ most 1.15. The distance is biased by its n, the same on both sides of the ratio.
 import argparse
 from pathlib import Path
 
+from common import conclude, header, not_measured, target
+
 from echogan import encoders
 from echogan.config import RunFolder
 from echogan.data.frames import load_frames
 from echogan.engine.checkpoint import kept_moments
 from echogan.engine.feed import resized
-from echogan.engine.launch import hardware, pick_device
+from echogan.engine.launch import pick_device
 from echogan.engine.sampling import generated, load_generator
-from echogan.errors import in_one_sentence
+from echogan.errors import BadInput
 from echogan.metrics.frechet import frechet
 
 
@@ -34,6 +36,21 @@ def distances(run, frames, encoder, n, since):
     return found
 
 
+def published(run):
+    """Whether the config of a run is one of the original study's."""
+    return RunFolder.find(run).read()["config"].get("published", False)
+
+
+def judge(run, found):
+    """Print a run's moments and last / best, of which something is wanted where the config is ours."""
+    print(f"{run}  " + "  ".join(f"{kimg:g}: {value:.2f}" for kimg, value in found.items()))
+    ratio = found[max(found)] / min(found.values())
+    if published(run):
+        print(f"{run}, last / best {ratio:.3f}, a published config: nothing is wanted of it", flush=True)
+    else:
+        target(f"{run}, last / best", ratio, most=1.15)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", help="runs, e.g. wgan/gp")
@@ -42,20 +59,21 @@ def main():
     parser.add_argument("--since", type=float, default=4.0, help="kimg; earlier weights are far from the best")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
+    header(args.device)
     if not (args.runs and args.data):
-        return print("name runs and --data FRAMES; without them there is nothing to measure")
-    device, frames = pick_device(args.device), load_frames(args.data)
-    encoder = encoders.find("lite0", device)
-    print(f"{frames.kind} {frames.fingerprint()}, VAL, {args.n} generated images, lite0, {hardware(device)}")
+        raise BadInput("no runs, or no --data, are named; `make study ONLY=wgan` makes both")
+    frames, encoder = load_frames(args.data), encoders.find("lite0", pick_device(args.device))
+    print(f"{frames.kind} {frames.fingerprint()}, VAL, {args.n} generated images, lite0")
     for run in args.runs:
         found = distances(run, frames, encoder, args.n, args.since)
-        if not found:
-            print(f"{run}  kept no weights from {args.since:g} kimg on; train it further, or lower --since")
-            continue
-        line = "  ".join(f"{kimg:g}: {value:.2f}" for kimg, value in found.items())
-        last = found[max(found)]
-        print(f"{run}  last / best {last / min(found.values()):.3f}   ({line})", flush=True)
+        if len(found) < 2:  # the last would be the best by itself
+            not_measured(
+                f"{run} kept weights at {len(found)} of the two moments from {args.since:g} kimg on that the ratio takes; go on "
+                "with its `echogan train`, or lower --since"
+            )
+        else:
+            judge(run, found)
 
 
 if __name__ == "__main__":
-    in_one_sentence(main)
+    conclude(main)

@@ -13,24 +13,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import conclude, header, target
 from pydicom.data import get_testdata_file
 
 from echogan.data.dicom import open_dicom
 from echogan.data.phantom.study import write_echonet
 from echogan.data.video import read_video
-from echogan.engine.launch import hardware, pick_device
 from echogan.enhancement.clips import enhance_file, pictures_of
 from echogan.enhancement.judge import method_of
 from echogan.enhancement.run import load_enhancer
 from echogan.enhancement.steady import flicker
 from echogan.enhancement.stream import Wanted, enhance_array
 from echogan.enhancement.trust import prevalence_shift
-from echogan.errors import in_one_sentence
+from echogan.errors import BadInput
 from echogan.files import write_text
 from echogan.sector import ECHONET
 
 STEADY = Wanted(temporal=True)
 STILLS = 4  # of a clip, for the prevalence
+WANTED = {"flicker": 1.0, "surround": 0.0}  # at most, by the first word of a row; a mean over seeds
 
 
 def of_seed(enhancer, seed, patients):
@@ -67,8 +68,11 @@ def main():
     parser.add_argument("--patients", type=int, default=6)
     parser.add_argument("--out", type=Path, help="CSV of every run and seed")
     args = parser.parse_args()
+    header()
     if not args.runs:
-        return print("name runs of cyclegan; without them there is nothing to measure")
+        raise BadInput(
+            "no run is named; `echogan train cyclegan plain --data DOMAINS` makes one: name cyclegan/plain then"
+        )
     rows = []
     for enhancer in map(load_enhancer, args.runs):
         rows += [
@@ -78,17 +82,14 @@ def main():
     table = pd.DataFrame(rows)
     if args.out:
         write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
-    machine = hardware(pick_device("cpu"))
-    print(
-        f"synthetic phantom, {args.patients} clips of each of {args.seeds} seeds, 112 px; mean (worst seed), {machine}"
-    )
+    print(f"synthetic phantom, {args.patients} clips of each of {args.seeds} seeds, 112 px; mean (worst seed)")
     for (run, what), part in table.groupby(["run", "what"], sort=False):
         worst = f" ({part['enhanced'].max():.2f})" if len(part) > 1 else ""
-        print(
-            f"{run}  {what}: input {part['input'].mean():.2f}, enhanced {part['enhanced'].mean():.2f}{worst}",
-            flush=True,
-        )
+        mean = part["enhanced"].mean()
+        print(f"{run}  {what}: input {part['input'].mean():.2f}, enhanced {mean:.2f}{worst}", flush=True)
+        if (kind := what.split()[0]) in WANTED:
+            target(f"{run}, {what}", mean, most=WANTED[kind])
 
 
 if __name__ == "__main__":
-    in_one_sentence(main)
+    conclude(main)
