@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from echogan.config import seed_of
-from echogan.errors import BadInput
+from echogan.errors import BadInput, finite
 from echogan.precision import full_float32
 
 BLOCK = 64  # images of one draw of random numbers
@@ -186,12 +186,12 @@ class Architecture(nn.Module):
 
     def drawn(self, batch, truncation=1.0, **choices):
         """`generate` in evaluation mode and without gradients."""
-        self._check(choices)
-        return self._evaluated(self.generate, batch, truncation, **choices)
+        self.check(choices)
+        return self._evaluated(self.generate, batch, finite(truncation, "truncation"), **choices)
 
     def translated(self, batch, **choices):
         """`translate` in evaluation mode and without gradients."""
-        self._check(choices)
+        self.check(choices)
         return self._evaluated(self.translate, batch, **choices)
 
     def panelled(self, batch):
@@ -208,7 +208,12 @@ class Architecture(nn.Module):
         self.train(mode)
         return made
 
-    def _check(self, choices):
+    def check(self, choices):
+        """A `BadInput` for a choice that is none of this architecture's; as a keyword it might be taken for something else."""
         if unknown := choices.keys() - set(self.choices):
+            if "truncation" in unknown:
+                raise BadInput(
+                    "truncation is no choice for --set; it is told by --truncation, where images are made from noise"
+                )
             taken = ", ".join(("truncation", *self.choices))
             raise BadInput(f"{type(self).__name__} has no choice {min(unknown)!r}; it has {taken}")

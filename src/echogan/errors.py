@@ -1,6 +1,8 @@
 """What goes wrong through no fault of ours, said in one sentence."""
 
 import difflib
+from math import isfinite
+from numbers import Real
 
 LONG = 200  # characters of what another library says
 
@@ -31,6 +33,20 @@ def one_of(value, known, what):
     if value not in known:
         raise BadInput(f"there is no {what} {value!r}{nearest(value, known)}")
     return value
+
+
+def finite(value, what) -> float:
+    """`value`, where it is a number, neither infinite nor NaN."""
+    if not (isinstance(value, Real) and isfinite(value)):
+        raise BadInput(f"{what} is a number such as 0.7, got {value!r}")
+    return float(value)
+
+
+def at_least(least, **counts):
+    """A `BadInput` that names the first of several counts that is below `least`."""
+    for name, count in counts.items():
+        if not count >= least:
+            raise BadInput(f"{name} must be {least} or more, got {count}")
 
 
 def nearest(word, known):

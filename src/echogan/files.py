@@ -16,8 +16,7 @@ def atomic(path):
     An exception (a full disk, an interrupt) leaves the old `path` as it was and nothing beside it.
     """
     path = Path(path)
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder; name a file in it")
+    check_file(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
         with _disk_errors(path):
@@ -54,14 +53,34 @@ def atomic_folder(path):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_picture_or_new(path):
+    """A `BadInput` unless a picture, where `path` ends in .png, or else a new folder can become `path`."""
+    path = Path(path)
+    (check_file if path.suffix == ".png" else check_new)(path)
+
+
+def check_file(path):
+    """A `BadInput` where a file cannot become `path`."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file in it")
+    _check_parents(path)
+
+
 def check_new(path):
     """A `BadInput` unless a folder can become `path` by one rename, which work of hours may end with."""
+    _check_parents(path)
     if path.is_symlink():
         raise BadInput(f"{path} is a link, which no folder can replace; give a new folder below the one it leads to")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise BadInput(f"{path} exists and is not empty; choose another folder or remove it first")
     if path.exists() and (os.path.ismount(path) or os.path.samefile(path, os.curdir)):
         raise BadInput(f"{path} is the current folder or a disk, which no folder can replace; give a new folder in it")
+
+
+def _check_parents(path):
+    there = next((parent for parent in path.absolute().parents if parent.exists()), None)
+    if there is not None and not there.is_dir():
+        raise BadInput(f"{path} cannot be written, as {there} is a file; choose another folder")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import pytest
 from echogan import encoders
 from echogan.engine.evaluate import Reading, distances, spread
 from echogan.engine.recorder import METRICS
+from echogan.errors import BadInput
 from echogan.metrics.kernel import kernel_distance
 from tests.conftest import blobs
 
@@ -44,3 +45,8 @@ def test_a_spread_keeps_the_order_and_depends_on_the_seed_alone():
     assert (np.diff(chosen) > 0).all() and len(chosen) == 10
     assert (chosen == spread(images, 10)).all() and (chosen != spread(images, 10, seed=1)).any()
     assert spread(images, 100) is images
+
+
+def test_a_seed_below_zero_is_refused():
+    with pytest.raises(BadInput, match="seed must be 0 or more, got -1"):
+        spread(np.arange(9), 3, -1)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from echogan import models
 from echogan.contract import Architecture
+from echogan.data.film import write_film
 from echogan.data.video import read_video
 from echogan.engine.checkpoint import export
 from echogan.engine.sampling import (
@@ -109,6 +110,67 @@ def test_a_choice_an_architecture_does_not_have_is_named(model):
     with pytest.raises(BadInput, match="no choice 'noise'; it has truncation"):
         generated(model, 2, Wanted(choices={"noise": "constant"}))
     assert generated(Positions(), 2, Wanted(choices={"noise": "constant"})).shape == (2, 2, 16)
+
+
+@pytest.mark.parametrize("choices", [{"truncation": 0.5}, {"n": 3.0}, {"seed": 1.0}])
+def test_a_word_that_is_taken_is_no_choice(model, weights, tmp_path, choices):
+    wanted = Wanted(choices=choices)
+    for make in (
+        lambda: generated(model, 2, wanted),
+        lambda: interpolation(model, 2, 2, wanted),
+        lambda: write_samples(weights, tmp_path / "out", 2, wanted),
+    ):
+        with pytest.raises(BadInput, match=r"truncation is no choice.*--truncation|has no choice"):
+            make()
+
+
+@pytest.mark.parametrize("truncation", [float("nan"), float("inf"), -float("inf")])
+def test_a_truncation_is_a_number(weights, tmp_path, truncation):
+    with pytest.raises(BadInput, match="truncation is a number such as"):
+        write_samples(weights, tmp_path / "out", 2, Wanted(truncation=truncation))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("walk", "said"),
+    [
+        (Walk(keys=0), "keys must be 1 or more, got 0"),
+        (Walk(steps=0), "steps must be 1 or more, got 0"),
+        (Walk(walks=-1), "walks must be 1 or more, got -1"),
+        (Walk(fps=0.0), "frames per second, got 0"),
+        (Walk(fps=float("nan")), "frames per second, got nan"),
+    ],
+)
+@pytest.mark.parametrize("name", ["walk.gif", "walk.mp4"])
+def test_a_film_of_nothing_is_refused(weights, tmp_path, walk, said, name):
+    with pytest.raises(BadInput, match=said):
+        write_interpolation(weights, tmp_path / name, walk)
+    assert not list(tmp_path.glob("*walk*"))
+
+
+def test_a_walk_or_film_without_frames_is_refused(model, tmp_path):
+    for keys, steps in ((0, 3), (3, 0)):
+        with pytest.raises(BadInput, match="must be 1 or more, got 0"):
+            interpolation(model, keys, steps)
+    with pytest.raises(BadInput, match="a film without frames"):
+        write_film(tmp_path / "film.gif", np.zeros((0, 8, 8), np.uint8))
+
+
+def test_an_out_that_cannot_be_is_refused_before_anything_is_made(weights, tmp_path, monkeypatch):
+    for name in ("sheet.png", "walk.gif", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full/file").touch()
+    monkeypatch.setattr("echogan.engine.sampling.load_generator", lambda *_: pytest.fail("weights were read"))
+    for out, said in (("sheet.png", "is a folder"), ("full", "is not empty"), ("full/file/out", "file is a file")):
+        with pytest.raises(BadInput, match=said):
+            write_samples(weights, tmp_path / out)
+    for out, said in (
+        ("walk.gif", "is a folder"),
+        ("walk.webm", "name it .gif or .mp4"),
+        ("full/file/a.gif", "a file"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            write_interpolation(weights, tmp_path / out)
 
 
 def test_classes_are_asked_for_by_name():

@@ -88,6 +88,7 @@ def test_equal_seeds_draw_equal_masks(frames):
     [
         (Wish(source="shape"), "did you mean 'shapes'"),
         (Wish(n=0), "at least 1"),
+        (Wish(seed=-1), "seed must be 0 or more, got -1"),
         (Wish(condition="view", mix={"3CH": 1}), "no view '3CH'"),
         (Wish(condition="view", mix={"4CH": 0}), "must be positive"),
         (Wish(condition="weather"), "no condition"),
@@ -194,6 +195,8 @@ def test_what_cannot_be_is_one_sentence(frames, run, tmp_path, capsys):
     plain, out = tmp_path / "plain", tmp_path / "out"
     other = weights(tmp_path / "wgan.safetensors", "wgan", "demo")
     assert "is wgan, which makes no images of masks" in refusal(capsys, other, tmp_path / "masks", out)
+    both = weights(tmp_path / "both.safetensors", "pix2pix", "both")
+    assert "of the edges of a true image" in refusal(capsys, both, tmp_path / "masks", out)
     heads = weights(tmp_path / "heads.safetensors", labels='{"background": 0, "head": 1}')
     assert "was trained with the labels" in refusal(capsys, heads, tmp_path / "masks", out)
     assert "--mix wants class=share" in refusal(capsys, run, tmp_path / "masks", out, "--mix", "4CH")
@@ -205,6 +208,14 @@ def test_what_cannot_be_is_one_sentence(frames, run, tmp_path, capsys):
     spoil(tmp_path / "masks" / "masks" / "p0_0.png", lambda mask: np.full((64, 64), 9, np.uint8))
     assert "p0_0.png has the label 9" in refusal(capsys, run, tmp_path / "masks", out)
     assert not out.exists()
+
+
+def test_an_out_that_cannot_be_is_refused_before_anything_is_made(frames, run, tmp_path, capsys, monkeypatch):
+    (tmp_path / "sheet.png").mkdir()
+    (tmp_path / "full").write_text("")
+    monkeypatch.setattr("echogan.data.frames.load_frames", lambda *_: pytest.fail("masks were read"))
+    for out, said in (("sheet.png", "is a folder"), ("full", "is not empty"), ("full/out", "full is a file")):
+        assert said in refusal(capsys, run, tmp_path / "masks", tmp_path / out)
 
 
 def spoil(path, change):

@@ -109,6 +109,35 @@ def test_masks_of_another_kind_are_refused(tmp_path):
         write_translations(path, framed(), tmp_path / "out")
 
 
+def test_masks_whose_labels_mean_something_else_are_refused(tmp_path):
+    learnt = '{"background": 0, "head": 1}'
+    path, _ = weights(tmp_path, "pix2pix", "masks", labels=2)
+    model, header = checkpoint.load_weights(path)
+    checkpoint.export(path, model, {**header, "kimg": "1", "config": "", "labels": learnt})
+    frames = with_masks(framed(32, 2, 24))
+    for use in (lambda: write_translations(path, frames, tmp_path / "out"), lambda: judge(path, frames, "TEST")):
+        with pytest.raises(BadInput, match=r"was trained with the labels .*head.*, the masks have .*blob"):
+            use()
+    alike = replace(frames, labels={"head": 1, "background": 0})
+    write_translations(path, alike, tmp_path / "out.png")
+    assert judge(path, alike, "TEST")["n_pairs"] == 24 and not (tmp_path / "out").exists()
+
+
+def test_a_truncation_is_no_choice_of_a_translation(tmp_path):
+    path, _ = weights(tmp_path, "pix2pix", "edges")
+    with pytest.raises(BadInput, match="truncation is no choice"):
+        write_translations(path, framed(8, 2, 2), tmp_path / "out", Wanted(choices={"truncation": 0.5}))
+
+
+def test_an_out_that_cannot_be_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    (tmp_path / "sheet.png").mkdir()
+    (tmp_path / "full").write_text("")
+    monkeypatch.setattr("echogan.engine.translating.load_weights", lambda *_: pytest.fail("weights were read"))
+    for out, said in (("sheet.png", "is a folder"), ("full", "is not empty"), ("full/out", "full is a file")):
+        with pytest.raises(BadInput, match=said):
+            write_translations("none.safetensors", framed(), tmp_path / out)
+
+
 def test_oblong_pictures_are_refused(tmp_path):
     path, _ = weights(tmp_path, "vqgan", "grid16")
     for i in range(4):

@@ -195,6 +195,32 @@ def test_the_nearest_frame_by_lpips_is_the_frame_itself(lpips):
     assert np.array_equal(near, gallery[[4, 30]]) and np.allclose(distance, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "look, said",
+    [
+        (lambda space: mixed(space, [], [1]), "no seed"),
+        (lambda space: sweep(space, [], [1.0]), "no seed"),
+        (lambda space: sweep(space, [1], []), "no truncation"),
+        (lambda space: sweep(space, [1], [float("nan")]), "truncation is a number"),
+        (lambda space: mixed(space, [1], [2], truncation=float("inf")), "truncation is a number"),
+        (lambda space: neighbours(space, [], None), "no seed"),
+        (lambda space: latent.directions(space, 0), "k must be 1 or more, got 0"),
+        (lambda space: latent.strips(space, latent.directions(space, 1), []), "no seed"),
+        (lambda space: project(space, np.zeros((0, 32, 32), np.uint8), None), "no frame"),
+    ],
+)
+def test_nothing_is_not_looked_at(space, look, said):
+    with pytest.raises(BadInput, match=said):
+        look(space)
+
+
+def test_a_generator_of_two_resolutions_has_no_middle_ones():
+    small = Space(model(resolution=8))
+    with pytest.raises(BadInput, match="8 px has no middle part; take all, coarse or fine"):
+        latent.directions(small, 1, "middle")
+    assert latent.directions(small, 1, "coarse").layers == slice(0, 2)
+
+
 # ------------------------------------------------------------------------------------------------ the commands
 
 
@@ -247,7 +273,10 @@ def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
     assert found["w"].shape == (3, 8, 16) and all(
         (tmp_path / "out" / f"{n}.png").is_file() for n in ("sheet", "figure")
     )
+    monkeypatch.setattr("echogan.latent.write.project", lambda *_: pytest.fail("something was looked for"))
     assert run(*words) == 1 and "is not empty" in capsys.readouterr().err
+    assert run(*words[:3], tmp_path / "none", "--n", 0, "--device", "cpu") == 1
+    assert "n must be 1 or more, got 0" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------ the explorer

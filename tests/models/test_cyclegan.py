@@ -170,9 +170,19 @@ def test_what_cannot_be_enhanced_is_refused(x, words):
         built().translated({"image": x})
 
 
+@pytest.mark.parametrize("strength", ["high", float("nan"), float("inf")])
+def test_a_strength_is_a_number(strength):
+    with pytest.raises(BadInput, match="strength is a number such as"):
+        built().translated({"image": images(1)}, strength=strength)
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
+        ({"steps": 0}, "steps must be 1 or more, got 0"),
+        ({"steps": -1, "judge": "unet"}, "steps must be 1 or more, got -1"),
+        ({"steps": 4}, "4 strides leave a judge of patches too little of 32 px"),
+        ({"steps": 5, "resolution": 64}, "5 strides leave a judge of patches too little of 64 px"),
         ({"up": "reszie"}, "did you mean 'resize'"),
         ({"judge": "path"}, "did you mean 'patch'"),
         ({"steps": 6}, "multiple of 128 px"),
@@ -183,6 +193,11 @@ def test_what_cannot_be_enhanced_is_refused(x, words):
 def test_settings_that_nothing_can_be_built_of_are_named(changes, words):
     with pytest.raises(BadInput, match=words):
         built(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"judge": "patch", "steps": 3}, {"judge": "unet", "steps": 4}])
+def test_the_deepest_judge_that_is_let_through_runs(changes):
+    assert built(**changes).discriminate(batch())[0].isfinite()
 
 
 def test_judges_of_smaller_tiers_see_the_same_share_of_an_image():

@@ -109,6 +109,7 @@ def test_dropout_is_refused_of_a_generator_that_never_saw_it():
         ({"norm": "layer"}, "no norm 'layer'"),
         ({"resolution": 48}, "48 pixels do not"),
         ({"resolution": 16}, "take fewer steps"),
+        ({"steps": -1}, "steps must be 1 or more, got -1"),
     ],
 )
 def test_settings_that_make_no_network_are_refused_before_anything_is_trained(change, why):

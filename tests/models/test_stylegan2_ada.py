@@ -53,6 +53,11 @@ def test_settings_no_network_can_have_are_named(change):
         tiny(**change)
 
 
+def test_a_noise_that_there_is_not_is_named():
+    with pytest.raises(BadInput, match="no noise 'foo'; choose from constant, random"):
+        tiny().sample(1, noise="foo")
+
+
 def test_compact_is_compact(tmp_path):
     model = StyleGAN2ADA(CONFIGS["compact"])
     assert sum(p.numel() for p in model.G.parameters()) <= 6e6

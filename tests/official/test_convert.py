@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from echogan.cli import main
 from echogan.engine.checkpoint import load_weights
 from echogan.errors import BadInput
 from echogan.models.stylegan2_ada import Config, StyleGAN2ADA
+from echogan.official import convert
 from echogan.official.convert import import_snapshot
 from echogan.official.snapshot import moment
 from tests.official import writer
@@ -97,6 +99,89 @@ def test_another_kind_of_generator_is_refused(tmp_path, settings, reason):
     with pytest.raises(BadInput, match=f"another family.*{reason}"):
         import_snapshot(source, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def twice(times):
+    """A tuple of a tuple of ... each twice in the next."""
+    value = ()
+    for _ in range(times):
+        value = (value, value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"activation": twice(22)}, "a tuple for activation"),
+        ({"use_noise": torch.zeros(2)}, "a Tensor for use_noise"),
+        ({"resample_filter": [torch.zeros(2), 3, 3, 1]}, "a list for resample_filter"),
+    ],
+)
+def test_a_setting_that_is_no_word_or_number_is_neither_compared_nor_written_out(tmp_path, settings, kind):
+    source = writer.write_snapshot(tmp_path / "net.pkl", model(), **settings)
+    tracemalloc.start()
+    with pytest.raises(BadInput, match=f"another family.*{kind}"):
+        import_snapshot(source, tmp_path / "out.safetensors")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6, "its parts are shared: written out they would be 4,000,000"
+
+
+def test_a_setting_of_lists_without_end_is_refused(tmp_path):
+    source = writer.write_snapshot(tmp_path / "net.pkl", model(), protocol=3, activation="place")
+    place = b"X" + (5).to_bytes(4, "little") + b"place"
+    data = source.read_bytes()
+    assert place in data
+    source.write_bytes(data.replace(place, b"]" * 20_000 + b"a" * 19_999))
+    with pytest.raises(BadInput, match="a list for activation"):
+        import_snapshot(source, tmp_path / "out.safetensors")
+
+
+def _part(net, *names):
+    for name in names:
+        net = net.state["_modules"][name]
+    return net
+
+
+def _wide(net):
+    for side in (4, 8, 16, 32):
+        _part(net, "synthesis", f"b{side}", "conv1").state["_parameters"]["weight"] = torch.zeros(200_000)
+
+
+def _deep(net):
+    mapping = _part(net, "mapping").state["_modules"]
+    tensors = {**mapping["fc1"].state["_parameters"], **mapping["fc1"].state["_buffers"]}
+    mapping.update({f"fc{i}": writer.Net("FullyConnectedLayer", tensors) for i in range(2, 500)})
+
+
+@pytest.mark.parametrize("change", [_wide, _deep])
+def test_a_network_that_claims_more_than_it_holds_is_refused_before_one_is_built(tmp_path, monkeypatch, change):
+    net = writer.generator(model())
+    change(net)
+    (tmp_path / "net.pkl").write_bytes(writer.dumps({"G_ema": net}))
+    monkeypatch.setattr(convert, "StyleGAN2ADA", lambda config: pytest.fail(f"built of {config}"))
+    with pytest.raises(BadInput, match="holds fewer numbers"):
+        import_snapshot(tmp_path / "net.pkl", tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("where", ["noise_const", "bias"])
+def test_a_tensor_of_another_size_is_named(tmp_path, where):
+    net = writer.generator(model())
+    state = _part(net, "synthesis", "b8", "conv0").state
+    kept = next(tensors for tensors in (state["_parameters"], state["_buffers"]) if where in tensors)
+    kept[where] = torch.zeros(3, 5)
+    (tmp_path / "net.pkl").write_bytes(writer.dumps({"G_ema": net}))
+    with pytest.raises(BadInput, match=rf"its blocks\.1\.up\.{where} is missing or of another size"):
+        import_snapshot(tmp_path / "net.pkl", tmp_path / "out.safetensors")
+
+
+def test_a_filter_of_another_precision_is_the_same_filter(tmp_path):
+    net = writer.generator(model())
+    buffers = _part(net, "synthesis", "b4").state["_buffers"]
+    buffers["resample_filter"] = buffers["resample_filter"].double()
+    (tmp_path / "net.pkl").write_bytes(writer.dumps({"G_ema": net}))
+    import_snapshot(tmp_path / "net.pkl", tmp_path / "out.safetensors")
+    assert torch.equal(images(load_weights(tmp_path / "out.safetensors")[0]), images(model()))
 
 
 def _without(net, part):

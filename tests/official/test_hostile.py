@@ -9,11 +9,13 @@ import pickle
 import struct
 import tracemalloc
 from functools import partial
+from io import BytesIO
 
 import pytest
 
 from echogan.errors import BadInput
 from echogan.official.convert import import_snapshot
+from echogan.official.pickles import Refused, read
 from tests.official import writer
 
 MARK, STOP = b"(", b"."
@@ -70,6 +72,7 @@ def shares(levels, make=b"\x86"):
 REBUILD = named("torch._utils", "_rebuild_tensor_v2")
 STORAGE = named("torch.storage", "_load_from_bytes")
 NETWORK = named("torch_utils.persistence", "_reconstruct_persistent_obj")
+SET = named("builtins", "set")
 ORDERED = named("collections", "OrderedDict")
 
 
@@ -77,26 +80,54 @@ def bytes8(claimed, data=b""):
     return b"\x8e" + struct.pack("<Q", claimed) + data
 
 
-def storage(dtype="FloatStorage", count=4, data=b"\0" * 16, key=None, magic=0x1950A86A20F9469CFC6C, little=True):
+def storage(**told):
+    """What the numbers in PyTorch's older file format are read by."""
+    return call(STORAGE, stored(**told))
+
+
+def stored(dtype="FloatStorage", count=4, data=b"\0" * 16, key=None, magic=0x1950A86A20F9469CFC6C, little=True):
     """PyTorch's older file format around some numbers."""
     identifier = key or (b"(" + word("storage") + old_named("torch", dtype) + word("0") + word("cpu") + b"K\x04Nt")
     parts = [pickle.dumps(magic, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": little}, 2)]
     parts += [b"\x80\x02" + identifier + b"Q.", pickle.dumps(["0"], 2), struct.pack("<q", count), data]
     data = b"".join(parts)
-    return call(STORAGE, b"B" + struct.pack("<I", len(data)) + data)
+    return b"B" + struct.pack("<I", len(data)) + data
 
 
 def tensor(size, stride, offset=b"K\x00", **told):
     return call(REBUILD, storage(**told), offset, size, stride, b"\x89", call(ORDERED))
 
 
-def network(state):
-    body = word("type") + word("class") + word("class_name") + word("Generator") + word("state") + state
+def network(state, name=None):
+    body = word("type") + word("class") + word("class_name") + (name or word("Generator")) + word("state") + state
     return call(NETWORK, b"}" + MARK + body + b"u")
 
 
 def ema(net):
     return whole(b"}" + word("G_ema") + net + b"s")
+
+
+def again(function, argument, times=400):
+    """A list of what a call makes, made once more for every five bytes."""
+    first = function + b"q\x00" + MARK + argument + b"t" + b"q\x01" + b"R"
+    return whole(b"]" + first + b"a" + b"h\x00h\x01Ra" * times)
+
+
+def numbered(value, n=20_000):
+    """A dictionary of n times the same."""
+    more = b"".join(b"M" + struct.pack("<H", i) + b"h\x02" for i in range(1, n))
+    return b"}" + MARK + b"K\x00" + value + b"q\x02" + more + b"u"
+
+
+def meta(parameters):
+    """What a network is made of."""
+    state = b"}" + word("_parameters") + parameters + b"s"
+    return b"}" + MARK + word("type") + word("class") + word("class_name") + word("G") + word("state") + state + b"u"
+
+
+def nested(depth):
+    """A list in a list in a list ..."""
+    return b"]" * depth + b"a" * (depth - 1)
 
 
 def part_of_itself():
@@ -162,12 +193,18 @@ EVIL = {
     "shared tuples as a member": whole(b"\x8f" + MARK + shares(60) + b"\x90"),
     "shared tuples as the whole": whole(shares(200)),
     "lists in each other": whole(b"]" * 10**5 + b"a" * (10**5 - 1)),
+    "bytes handed on again and again": again(STORAGE, stored(count=25_000, data=b"\0" * 100_000)),
+    "a network handed on again and again": again(NETWORK, meta(numbered(tensor(b"K\x01\x85", b"K\x01\x85")))),
+    "words handed on again and again": again(SET, b"]" + MARK + b"".join(map(word, map(str, range(20_000)))) + b"e"),
+    "shared tuples as the name of a network": ema(network(b"}", shares(24))),
+    "lists in each other as the name of a network": ema(network(b"}", nested(20_000))),
     "a frame larger than the file": b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",
     # networks and tensors that claim what is not so
     "a tensor larger than its storage": ema(tensor(b"M\xff\xff\x85", b"K\x01\x85")),
     "a tensor of one number stretched": ema(tensor(b"J\xff\xff\xff\x7f\x85", b"K\x00\x85", count=1, data=b"\0" * 4)),
     "a tensor before its storage": ema(tensor(b"K\x01\x85", b"K\x01\x85", offset=b"J\xff\xff\xff\xff")),
     "a tensor with a step backward": ema(tensor(b"K\x02\x85", b"J\xff\xff\xff\xff\x85")),
+    "a tensor of many dimensions": ema(tensor(*[MARK + b"K\x01" * 1000 + b"t"] * 2)),
     "a tensor without a storage": whole(call(REBUILD, b"N", b"K\x00", b")", b")", b"\x89", call(ORDERED))),
     "a storage longer than its bytes": ema(tensor(b"K\x01\x85", b"K\x01\x85", count=2**40)),
     "a storage of objects": ema(tensor(b"K\x01\x85", b"K\x01\x85", dtype="ObjectStorage")),
@@ -217,6 +254,12 @@ def test_nothing_happens_and_the_reason_is_said(name, tmp_path, monkeypatch):
         ("an empty dictionary", "no averaged generator"),
         ("a TensorFlow snapshot", "convert it with legacy.py"),
         ("a network with itself inside", "inside it twice"),
+        ("bytes handed on again and again", "the same bytes over and over"),
+        ("a network handed on again and again", "the same bytes over and over"),
+        ("words handed on again and again", "the same bytes over and over"),
+        ("shared tuples as the name of a network", "has no name"),
+        ("lists in each other as the name of a network", "has no name"),
+        ("a tensor of many dimensions", "no storage or no shape"),
         ("hidden among networks", "it names posix.system"),
     ],
 )
@@ -224,6 +267,14 @@ def test_the_reason_is_the_true_one(name, reason, tmp_path):
     (tmp_path / "evil.pkl").write_bytes(EVIL[name])
     with pytest.raises(BadInput, match=reason):
         import_snapshot(tmp_path / "evil.pkl", tmp_path / "out.safetensors")
+
+
+def test_what_never_returns_is_damage():
+    def deeper():
+        return deeper()
+
+    with pytest.raises(Refused, match="damaged"):
+        read(BytesIO(whole(call(named("a", "b")))), {("a", "b"): deeper})
 
 
 def test_the_examples_do_harm_to_whoever_loads_them(tmp_path, monkeypatch):

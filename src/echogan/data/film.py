@@ -6,17 +6,28 @@ import cv2
 from PIL import Image
 
 from echogan.errors import BadInput
-from echogan.files import atomic
+from echogan.files import atomic, check_file
+
+SLOWEST, FASTEST = 0.01, 1000  # frames per second
 
 
 def write_film(path, frames, fps=24.0):
     """Write uint8 frames (T, H, W) to `path`, .gif (loops; its frame times are whole hundredths of a second) or .mp4 (lossy)."""
     path = Path(path)
-    writers = {".gif": _write_gif, ".mp4": _write_mp4}
-    if path.suffix.lower() not in writers:
-        raise BadInput(f"{path} is no film this can write; name it .gif or .mp4")
+    check_film(path, fps)
+    if not len(frames):
+        raise BadInput(f"{path} would be a film without frames; ask for 1 or more")
     with atomic(path) as temporary:
-        writers[path.suffix.lower()](temporary, frames, fps)
+        WRITERS[path.suffix.lower()](temporary, frames, fps)
+
+
+def check_film(path, fps):
+    """A `BadInput` unless a film of so many frames per second can become `path`."""
+    if path.suffix.lower() not in WRITERS:
+        raise BadInput(f"{path} is no film this can write; name it .gif or .mp4")
+    if not SLOWEST <= fps <= FASTEST:
+        raise BadInput(f"a film shows {SLOWEST} to {FASTEST} frames per second, got {fps}")
+    check_file(path)
 
 
 def _write_gif(path, frames, fps):
@@ -41,3 +52,6 @@ def _write_mp4(path, frames, fps):
     for frame in frames:
         writer.write(cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE))
     writer.release()
+
+
+WRITERS = {".gif": _write_gif, ".mp4": _write_mp4}

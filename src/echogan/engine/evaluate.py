@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from echogan.errors import at_least
 from echogan.metrics.histogram import jensen_shannon
 from echogan.metrics.kernel import kernel_distance
 from echogan.metrics.sliced import sliced_wasserstein
@@ -23,6 +24,7 @@ def spread(images, n, seed=0):
     """At most `n` of the images, in their order: a random choice, the same for equal seeds."""
     if len(images) <= n:
         return images
+    at_least(0, seed=seed)
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]
 
 

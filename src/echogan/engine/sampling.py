@@ -13,12 +13,12 @@ import torch
 from echogan import __version__
 from echogan.config import SHIPPED, RunFolder, or_shipped, seed_of, shipped
 from echogan.contract import BLOCK, Batch
-from echogan.data.film import write_film
+from echogan.data.film import check_film, write_film
 from echogan.data.images import grid, write_png
 from echogan.engine.checkpoint import kept_moments, load_weights
 from echogan.engine.feed import to_grey
-from echogan.errors import BadInput, nearest
-from echogan.files import atomic_folder, write_json
+from echogan.errors import BadInput, at_least, nearest
+from echogan.files import atomic_folder, check_picture_or_new, write_json
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def generated(model, n, wanted=BEST, label=None):
     """`n` images of a model, uint8 (n, H, W) on its device."""
     if n < 1:
         raise BadInput(f"{n} images were asked for; ask for 1 or more")
+    model.check(wanted.choices)
     blocks = model.samples(n, wanted.seed, wanted.truncation, label, **wanted.choices)
     return torch.cat([to_grey(block) for block in blocks])
 
@@ -96,6 +97,7 @@ def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
 
     Returns the header of the weights: which config, which moment, what data they were trained on.
     """
+    check_picture_or_new(out)
     path = find_weights(source, wanted.kimg)
     model, header = load_generator(path, device)
     images = generated(model, n, wanted, class_of(header, wanted.label)).cpu().numpy()
@@ -162,6 +164,8 @@ def slerp(a, b, t):
 
 def interpolation(model, keys=6, steps=24, wanted=BEST, label=None):
     """Frames uint8 (keys * steps, H, W) of a closed walk through the latent space, `steps` frames from key to key."""
+    at_least(1, keys=keys, steps=steps)
+    model.check(wanted.choices)
     device, frames = next(model.parameters()).device, []
     for positions in (torch.arange(keys * steps) / steps).split(BLOCK):
         batch = Between(positions, keys, device, torch.Generator().manual_seed(seed_of(wanted.seed, "interpolate")))
@@ -184,6 +188,8 @@ class Walk:
 def write_interpolation(source, out, walk=None, wanted=BEST, device="cpu"):
     """Write the film of a `Walk` to `out` (.gif or .mp4); returns the header of the weights."""
     walk = walk or Walk()
+    check_film(Path(out), walk.fps)
+    at_least(1, keys=walk.keys, steps=walk.steps, walks=walk.walks)
     model, header = load_generator(find_weights(source, wanted.kimg), device)
     label = class_of(header, wanted.label)
     seeds = [replace(wanted, seed=wanted.seed + i) for i in range(walk.walks)]

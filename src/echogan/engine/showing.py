@@ -66,7 +66,7 @@ def showing(run, frames, split="TEST", n=6, wanted=None, device="cpu"):
         hardware=hardware(torch.device(device)),
         generated=generated(model, len(real), wanted).cpu().numpy() if makes else None,
         given=getattr(model.config, "given", ""),
-        translation=_translation(model, few, device) if model.paired or "A" in model.inputs else (),
+        translation=_translation(model, few, device, header) if model.paired or "A" in model.inputs else (),
         codes=_codes(model, real, device) if hasattr(model.config, "bits") else None,
     )
 
@@ -77,9 +77,9 @@ def _few(model, frames, split, n):
     return part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n))), len(part)
 
 
-def _translation(model, frames, device):
+def _translation(model, frames, device, header):
     """Inputs, what was made of them and what it aimed at; of an enhancer the last is what it added, grey where nothing."""
-    feed = inputs_of(model, frames, device)
+    feed = inputs_of(model, frames, device, header)
     made = translated(model, feed)
     before, after = model.panelled(next(batches(feed)))
     pictures = [*map(to_grey, before), made, *map(to_grey, after)]

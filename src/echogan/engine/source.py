@@ -38,7 +38,7 @@ def fakes_of(source, n, wanted=BEST, device="cpu", given=None):
     stage = wanted.stage or model.makes(header["kimg"])
     if given is not None and stage == "translate" and model.paired:
         bits = {"bits": model.config.bits} if hasattr(model.config, "bits") else {}
-        images, speed = _timed(partial(translated, model, inputs_of(model, given, device), wanted), device)
+        images, speed = _timed(partial(translated, model, inputs_of(model, given, device, header), wanted), device)
         return images, {**known, "stage": stage, **bits, **speed}
     if wanted.stage == "translate":
         raise BadInput(f"{known['arch']}/{known['config']} aims at no true image to be judged by; leave the stage out")

@@ -1,6 +1,5 @@
 """Masks to labelled studies: masks drawn from a data set, and images that a run makes of them."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -15,7 +14,8 @@ from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import resized, sampled, to_grey
 from echogan.engine.launch import hardware
 from echogan.engine.sampling import find_weights
-from echogan.errors import BadInput, nearest
+from echogan.engine.translating import refuse_other_labels
+from echogan.errors import BadInput, at_least, nearest
 from echogan.preprocessing.masks import check_masks
 from echogan.preprocessing.shapes import Copies, Deformed, Shapes
 
@@ -105,11 +105,14 @@ def _filler(run, frames, kimg, device):
     model, header = load_weights(find_weights(run, kimg), device)
     if "mask" not in model.inputs:
         raise BadInput(f"{run} is {header['arch']}, which makes no images of masks; give a run of spade")
+    if further := sorted(set(model.inputs) - {"mask", "image"}):
+        raise BadInput(
+            f"{run} makes images of masks and of the {further[0]}s of a true image, which new masks have not; give a run of "
+            "spade, or of pix2pix/masks"
+        )
     if frames.masks is None:
         raise BadInput("these frames have no masks; prepare a data set that has them, e.g. with `echogan camus`")
-    known = json.loads(str(header.get("labels", "null")))
-    if known is not None and known != frames.labels:
-        raise BadInput(f"{run} was trained with the labels {known}, the masks have {frames.labels}; give masks alike")
+    refuse_other_labels(header, frames)
     return model, header
 
 
@@ -122,6 +125,7 @@ def draw(frames, wish):
         raise BadInput(f"there is no mask source {wish.source!r}{nearest(wish.source, SOURCES)}")
     if wish.n < 1 or wish.per_mask < 1:
         raise BadInput(f"n and per_mask must be at least 1, got {wish.n} and {wish.per_mask}")
+    at_least(0, seed=wish.seed)
     frames = frames.split(wish.split)
     check_masks(frames, f"the {wish.split} split")
     members = recordings(frames.index, apart="phase" in wish.condition)

@@ -1,5 +1,6 @@
 """What a model makes of images: of VAL frames at a reading, of held-out frames when it is judged, of anybody's pictures."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import plain_feed, resized, to_grey
 from echogan.engine.sampling import BEST, find_weights, provenance
 from echogan.errors import BadInput
-from echogan.files import atomic_folder, write_json
+from echogan.files import atomic_folder, check_picture_or_new, write_json
 from echogan.metrics import paired
 
 PANELS = 12  # translations of a sheet, each beside what it was made of
@@ -29,6 +30,7 @@ def batches(feed, seed=0):
 
 def translated(model, feed, wanted=BEST):
     """What a model makes of all rows of a feed, in evaluation mode: uint8 (N, H, W) on the device."""
+    model.check(wanted.choices)
     return torch.cat([to_grey(model.translated(batch, **wanted.choices)) for batch in batches(feed, wanted.seed)])
 
 
@@ -43,13 +45,28 @@ def sheet(model, feed, images, rows=range(PANELS)):
     return grid(cells, columns=len(panels) * (6 // len(panels) or 1))
 
 
-def inputs_of(model, frames, device="cpu"):
-    """The feed of a `FrameSet` as a model's `translate` takes it; a `BadInput` where its masks mean something else."""
+def inputs_of(model, frames, device="cpu", header=None):
+    """The feed of a `FrameSet` as a model's `translate` takes it; a `BadInput` where its masks mean something else.
+
+    `header`: that of the model's weights, which names the labels it has learnt.
+    """
     labels, known = getattr(model.config, "labels", None), max((frames.labels or {"": 0}).values()) + 1
     if "mask" in model.inputs and frames.masks is not None and labels != known:
         raise BadInput(f"these masks have {known} labels, the model was trained with {labels}; give masks of its kind")
+    if "mask" in model.inputs and frames.masks is not None:
+        refuse_other_labels(header or {}, frames)
     asked = tuple(name for name in model.inputs if name != "label")  # classes are asked for by `generate` alone
     return plain_feed(frames, model.config, asked, device, 0)
+
+
+def refuse_other_labels(header, frames):
+    """A `BadInput` where the labels of masks have other names or numbers than those that weights were trained on."""
+    known = json.loads(str(header.get("labels", "null")))
+    if known is not None and known != frames.labels:
+        raise BadInput(
+            f"{header['arch']}/{header['name']} was trained with the labels {known}, the masks have {frames.labels}; give "
+            "masks alike"
+        )
 
 
 def write_translations(source, frames, out, wanted=BEST, device="cpu"):
@@ -58,10 +75,11 @@ def write_translations(source, frames, out, wanted=BEST, device="cpu"):
     Returns (the header of the weights, the row of `paired.reconstruction`, empty where the run aims at other images than
     its inputs show or there are fewer than four).
     """
+    check_picture_or_new(out)
     path = find_weights(source, wanted.kimg)
     model, header = load_weights(path, device)
     _refuse_oblong(frames)
-    feed = inputs_of(model, frames, device)
+    feed = inputs_of(model, frames, device, header)
     made = translated(model, feed, wanted)
     images = made.cpu().numpy()
     goal = resized(frames.images, model.config.resolution).numpy()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from echogan.errors import BadInput
+from echogan.errors import BadInput, at_least
 from echogan.metrics.volume import CAVITY, ejection_fraction, ventricle, volume
 
 # Which share of the resolutions each part takes, from the lowest on.
@@ -31,8 +31,11 @@ def directions(space, k=5, part="all"):
     """The `Directions` of a space: the k strongest of all layers, or of the coarse, middle or fine third of the resolutions."""
     if part not in PARTS:
         raise BadInput(f"part must be one of {', '.join(PARTS)}, got {part!r}")
+    at_least(1, k=k)
     blocks = space.G.blocks
     first, last = (round(share * len(blocks)) for share in PARTS[part])
+    if first == last:
+        raise BadInput(f"a generator of {space.size} px has no {part} part; take all, coarse or fine")
     styles = [layer.style for block in blocks[first:last] for layer in (block.up, block.conv) if layer is not None]
     a = torch.cat([style.weight * style.weight_gain for style in styles]).double()
     values, vectors = torch.linalg.eigh(a.T @ a)

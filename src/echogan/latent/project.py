@@ -40,6 +40,8 @@ def project(space, images, lpips, steps=500, plus=False, seed=0, callback=None):
     """
     if steps < 10:
         raise BadInput(f"a projection needs 10 steps or more, got {steps}")
+    if not len(images):
+        raise BadInput("there is no frame to look for; give 1 or more")
     targets = resized(np.asarray(images), space.size, space.device)
     goal = targets[:, None].float() / 127.5 - 1
     rng = torch.Generator().manual_seed(seed)

@@ -8,7 +8,7 @@ from echogan.contract import BLOCK
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import resized, to_grey
 from echogan.engine.sampling import find_weights
-from echogan.errors import BadInput
+from echogan.errors import BadInput, finite
 from echogan.metrics.registration import Gallery
 
 
@@ -26,8 +26,10 @@ class Space:
     @torch.no_grad()
     def of_seeds(self, seeds, truncation=1.0):
         """(n, latent): the w of each seed, pulled toward the mean by a truncation below 1."""
+        if not len(seeds):
+            raise BadInput("there is no seed to draw; give 1 or more")
         rows = [torch.randn(self.width, generator=torch.Generator().manual_seed(seed_of(seed, "z"))) for seed in seeds]
-        return torch.lerp(self.G.w_mean, self._mapped(torch.stack(rows)), truncation)
+        return torch.lerp(self.G.w_mean, self._mapped(torch.stack(rows)), finite(truncation, "truncation"))
 
     @torch.no_grad()
     def sample(self, n, seed=0):
@@ -78,8 +80,10 @@ def mixed(space, coarse, fine, border=4, truncation=1.0):
 
 def sweep(space, seeds, truncations):
     """uint8 (len(seeds), len(truncations), H, W): what each w becomes on its way to the mean (0) and beyond itself (> 1)."""
+    if not len(truncations):
+        raise BadInput("there is no truncation to draw; give 1 or more")
     w, mean = space.of_seeds(seeds), space.G.w_mean
-    return np.stack([space.draw(torch.lerp(mean, w, float(psi))) for psi in truncations], 1)
+    return np.stack([space.draw(torch.lerp(mean, w, float(finite(psi, "truncation")))) for psi in truncations], 1)
 
 
 def neighbours(space, seeds, frames, truncation=1.0, callback=None):

@@ -1,12 +1,15 @@
 """A projection on disk: the frames, what was found of them and their nearest TRAIN frame, side by side and in numbers."""
 
+from pathlib import Path
+
 import numpy as np
 from safetensors.torch import save_file
 
 from echogan.data.images import grid, write_png
 from echogan.engine.evaluate import spread
 from echogan.engine.feed import resized
-from echogan.files import atomic_folder
+from echogan.errors import at_least
+from echogan.files import atomic_folder, check_new
 from echogan.latent.project import nearest_frames, project
 
 
@@ -16,6 +19,8 @@ def projected(space, frames, lpips, out, split="TEST", n=20, steps=500, plus=Fal
     Returns the table (file, patient, LPIPS of the projection, LPIPS of the nearest TRAIN frame) and the pictures, uint8
     (n, 3, H, W): each frame, its projection, its nearest TRAIN frame.
     """
+    check_new(Path(out))
+    at_least(1, n=n)
     part = frames.split(split)
     keep = part.index.index.isin(spread(part.index.index.to_numpy(), n))
     part, train = part.where(keep), frames.split("TRAIN")

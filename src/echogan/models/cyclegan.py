@@ -19,7 +19,7 @@ from torch import Tensor, cat, nn
 from torch.nn.functional import cross_entropy
 
 from echogan.contract import Architecture, Average, Optim, Phase, Rows
-from echogan.errors import BadInput, nearest
+from echogan.errors import BadInput, at_least, finite, nearest
 from echogan.layers.hull import sector_of
 from echogan.layers.judges import PatchJudge, UNetJudge, cutmix, sampled
 from echogan.layers.translation import Pair, Pool, check_images, together
@@ -128,8 +128,11 @@ def _checked(c):
     for key, known in {"up": ("resize", "transposed"), "judge": tuple(JUDGES)}.items():
         if getattr(c, key) not in known:
             raise BadInput(f"{key} {getattr(c, key)!r} is unknown{nearest(getattr(c, key), known)}")
+    at_least(1, steps=c.steps)
     if c.resolution % 2 ** (c.steps + 1):
         raise BadInput(f"a judge of {c.steps} strides needs a multiple of {2 ** (c.steps + 1)} px, not {c.resolution}")
+    if c.judge == "patch" and c.resolution >> c.steps < 4:
+        raise BadInput(f"{c.steps} strides leave a judge of patches too little of {c.resolution} px; take fewer steps")
     if 0 < c.end <= c.hold:
         raise BadInput(f"a rate held until {c.hold:g} kimg cannot end at {c.end:g}; use end=0 for one that never falls")
     if 0 < c.pool < c.batch:
@@ -301,7 +304,7 @@ class CycleGAN(Architecture):
         """x inside [-1, 1] where it changes, and bit for bit as it was elsewhere."""
         check_images(x)
         inside = self.sector(x) if sector is None else sector
-        made = self.G.AB(x, inside, strength).clamp(-1, 1)
+        made = self.G.AB(x, inside, finite(strength, "strength")).clamp(-1, 1)
         return torch.where(inside, made, x)
 
     @property

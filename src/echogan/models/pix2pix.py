@@ -12,7 +12,7 @@ import torch
 from torch import cat
 
 from echogan.contract import Architecture, Average, Optim, Phase
-from echogan.errors import BadInput, one_of
+from echogan.errors import BadInput, at_least, one_of
 from echogan.layers.patch import PatchCritic
 from echogan.layers.unet import UNet
 from echogan.losses import (
@@ -121,6 +121,7 @@ class Pix2Pix(Architecture):
         self.config = c = config
         self.guests = tuple(guests)
         self.given = tuple(one_of(name, ("edge", "mask"), "input") for name in c.given.split("+"))
+        at_least(1, steps=c.steps)
         if c.resolution >> c.steps < 4:
             raise BadInput(
                 f"{c.steps} strides of the critic leave too little of {c.resolution} pixels; take fewer steps"

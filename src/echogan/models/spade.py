@@ -15,7 +15,7 @@ import torch
 from torch import cat
 
 from echogan.contract import Architecture, Average, Optim, Phase
-from echogan.errors import BadInput, nearest
+from echogan.errors import BadInput, at_least, nearest
 from echogan.layers.spade import NORMS, Generator, Patches, Segmenter
 from echogan.losses import feature_matching, hinge_discriminator, hinge_generator, labelled, normal_divergence
 
@@ -225,6 +225,10 @@ def _checked(config):
             raise BadInput(f"{name} cannot be {getattr(config, name)!r}{nearest(getattr(config, name), known)}")
     if config.resolution < 32 or config.resolution & (config.resolution - 1):
         raise BadInput(f"resolution must be a power of two from 32 on, got {config.resolution}")
+    if config.critic == "patches":
+        at_least(1, steps=config.steps, scales=config.scales)
+        if config.resolution >> (config.scales - 1) < 2:
+            raise BadInput(f"{config.scales} scales leave nothing of {config.resolution} px; take fewer")
     if config.style and not config.noise:
         raise BadInput("a style needs noise, whose place it takes; set noise=64")
     return config

@@ -14,7 +14,7 @@ from math import inf
 import torch
 
 from echogan.contract import Architecture, Average, Optim, Phase
-from echogan.errors import BadInput, nearest
+from echogan.errors import BadInput, nearest, one_of
 from echogan.layers.augment import PIPELINES, SECTOR, Augment
 from echogan.layers.convolution import input_gradients_only
 from echogan.layers.stylegan2 import Discriminator, Generator, one_hot
@@ -258,6 +258,7 @@ class StyleGAN2ADA(Architecture):
 
     def generate(self, batch, truncation=1.0, noise="random"):
         """Images of the batch's classes, else of classes as common as in the data; `noise` is random or constant."""
+        one_of(noise, ("random", "constant"), "noise")
         w = self.G.latents(batch.randn(self.config.latent), self.some_label(batch))
         w = torch.lerp(self.G.w_mean, w, truncation)
         grain = batch.randn(len(self.G.grain)) if noise == "random" else self.G.grain.expand(len(w), -1)

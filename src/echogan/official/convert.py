@@ -8,6 +8,7 @@ a file would have to carry program code.
 
 import json
 import re
+from math import prod
 from pathlib import Path
 
 import torch
@@ -32,6 +33,8 @@ RENAMED = (
     (r"\.affine\.", ".style."),
     (r"\.noise_strength$", ".strength"),
 )
+PLAIN = (str, int, float, bool)
+DRAWS = re.compile(r"\.grey\.(weight|bias)$")
 OURS_TOO = {"architecture": "skip", "activation": "lrelu", "resample_filter": [1, 3, 3, 1], "use_noise": True}
 
 
@@ -76,15 +79,48 @@ def _model(source, network):
     except Refused as error:
         raise BadInput(f"{source} is refused: {error}") from error
     config, channels = _config(source, network, tensors)
+    if _least(config) > _held(tensors):
+        raise _another(source, network, "it holds fewer numbers than its sizes ask for")
     model, state = StyleGAN2ADA(config), {_renamed(key): value for key, value in tensors.items()}
-    expected = model.G.state_dict()
-    state |= {"grain": _grain(state, len(model.G.blocks)), **{k: v for k, v in expected.items() if k == "class_share"}}
-    state = {key: _in_grey(key, state[key]) for key in expected if key in state}
-    wrong = [key for key, value in expected.items() if key not in state or state[key].numel() != value.numel()]
+    shapes = _shapes(model.G)
+    wrong = [key for key, shape in shapes.items() if key not in state or not _fits(key, state[key], shape, channels)]
     if wrong:
         raise _another(source, network, f"its {wrong[0]} is missing or of another size")
-    model.G.load_state_dict({key: state[key].reshape(value.shape) for key, value in expected.items()})
+    state = {key: _in_grey(key, state[key]).reshape(shape) for key, shape in shapes.items()}
+    grain = torch.cat([state.pop(key).flatten() for key in _noise_maps(model.G)])
+    model.G.load_state_dict({**model.G.state_dict(), **state, "grain": grain})
     return model.eval(), channels
+
+
+def _least(config):
+    """About how many numbers a generator has, and no more: what else it has grows with these."""
+    sizes = widths(config.resolution, config.base, config.widest)
+    mapping = config.mapping * max(config.latent, *sizes.values()) ** 2 + config.classes * config.latent
+    return mapping + sum(9 * channels**2 + side**2 for side, channels in sizes.items())
+
+
+def _held(tensors):
+    """Bytes that tensors lie in, each once: any number of tensors of any shape may look at the same few."""
+    storages = [value.untyped_storage() for value in tensors.values()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+def _shapes(G):
+    """{our name: shape} of all that a file must hold; noise maps under the names of their layers."""
+    own = {key: value.shape for key, value in G.state_dict().items() if key not in ("class_share", "grain")}
+    return {**own, **{key: (side, side) for key, side in zip(_noise_maps(G), G.maps)}}
+
+
+def _noise_maps(G):
+    """Names of the constant noise maps, in the order in which they are used."""
+    return [f"blocks.{i}.{layer}.noise_const" for i in range(len(G.blocks)) for layer in ("up", "conv")][1:]
+
+
+def _fits(key, value, shape, channels):
+    """Whether a tensor has as many numbers as our shape, of what draws an image in each of its channels."""
+    if DRAWS.search(key):
+        return value.ndim > 0 and len(value) == channels and value.numel() == channels * prod(shape)
+    return value.numel() == prod(shape)
 
 
 def _renamed(key):
@@ -95,13 +131,7 @@ def _renamed(key):
 
 def _in_grey(key, value):
     """What draws an image, (channels, ...), as the mean over the channels."""
-    return value.float().mean(0) if re.search(r"\.grey\.(weight|bias)$", key) else value.float()
-
-
-def _grain(state, blocks):
-    """All constant noise maps in one row, in the order in which they are used."""
-    keys = [f"blocks.{i}.{layer}.noise_const" for i in range(blocks) for layer in ("up", "conv")]
-    return torch.cat([torch.empty(0), *(state[key].float().flatten() for key in keys if key in state)])
+    return value.float().mean(0) if DRAWS.search(key) else value.float()
 
 
 def _config(source, network, tensors):
@@ -120,7 +150,7 @@ def _config(source, network, tensors):
     except (KeyError, IndexError, TypeError) as error:
         raise _another(source, network, f"it lacks {error}") from error
     widest, base = max(channels.values()), channels[sizes[-1]] * sizes[-1]
-    if widths(sizes[-1], base, widest) != channels or into != latent * (1 + bool(classes)) or not depth:
+    if not base or widths(sizes[-1], base, widest) != channels or into != latent * (1 + bool(classes)) or not depth:
         raise _another(source, network, "its widths do not halve with resolution, or its z and w differ in size")
     settings = dict(resolution=sizes[-1], base=base, widest=widest, latent=latent, mapping=depth, classes=classes)
     return Config(**settings, reduced=min(_fp16(network), len(sizes))), drawn
@@ -131,11 +161,24 @@ def _refuse_variants(source, network, tensors):
     told = network.arguments.get("synthesis_kwargs")
     told = {**network.arguments, **(told if type(told) is dict else {})}
     for key, value in OURS_TOO.items():
-        if key in told and told[key] != value:
-            raise _another(source, network, f"it was built with {key}={str(told[key])[:40]}")
+        if key in told and not _equal(told[key], value):
+            raise _another(source, network, f"it was built with {_setting(key, told[key])}")
     for key, value in tensors.items():
-        if key.endswith("resample_filter") and not (value.shape == (4, 4) and torch.allclose(value, binomial())):
+        if key.endswith("resample_filter") and not (
+            value.shape == (4, 4) and torch.allclose(value.float(), binomial())
+        ):
             raise _another(source, network, f"its {key} is not [1, 3, 3, 1]")
+
+
+def _equal(told, ours):
+    """Whether a setting is ours; of what is nested, or no word or number, nothing is compared."""
+    plain = all(type(part) in PLAIN for part in (told if type(told) is list else [told]))
+    return plain and told == ours
+
+
+def _setting(key, told):
+    """A setting in a few words: what is nested may take exponential time to be written out, or never end."""
+    return f"{key}={str(told)[:40]}" if type(told) in PLAIN else f"a {type(told).__name__} for {key}"
 
 
 def _fp16(network):

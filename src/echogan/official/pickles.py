@@ -27,7 +27,7 @@ def read(stream, names, persistent=None):
                 raise Refused(f"it uses the opcode {opcode.name}, which no snapshot needs")
             STEPS[opcode.name](machine, argument)
         return machine.stack.pop()
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise Refused(f"it is damaged or no pickle ({_short(error)})") from error
 
 

@@ -25,6 +25,7 @@ DTYPES = {
     ("torch", "ByteStorage"): torch.uint8,
     ("torch", "BoolStorage"): torch.bool,
 }
+DIMENSIONS = 8  # of a tensor, at most
 OTHER_FAMILIES = {"dnnlib.tflib": "a TensorFlow snapshot; convert it with legacy.py of the official code first"}
 
 
@@ -59,7 +60,7 @@ def read_snapshot(path):
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}; give a network-snapshot-*.pkl") from error
     try:
-        found = pickles.read(io.BytesIO(data), NAMES)
+        found = pickles.read(io.BytesIO(data), _names(Budget(len(data))))
         if type(found) is not dict or not isinstance(found.get("G_ema"), Network):
             raise Refused("it holds no averaged generator, G_ema")
         return found
@@ -78,16 +79,36 @@ def moment(path):
 # ------------------------------------------------------------------------------------------------ what stands in
 
 
-def _network(meta):
+class Budget:
+    """What may be copied of a file in all: as many bytes and entries as it is long, as a snapshot hands on each once.
+
+    Else every five bytes could ask for one more copy of something long that was remembered.
+    """
+
+    def __init__(self, size):
+        self.left = size
+
+    def take(self, n):
+        """Pay for n bytes or entries."""
+        self.left -= n
+        if self.left < 0:
+            raise Refused("it hands on the same bytes over and over")
+
+
+def _network(meta, budget):
     if type(meta) is not dict or meta.get("type") != "class" or type(meta.get("state")) is not dict:
         raise Refused("a network in it has no class or no state")
+    if type(meta.get("class_name")) is not str:  # what is nested may take exponential time to be written out
+        raise Refused("a network in it has no name")
     state = meta["state"]
-    tensors = {**_dictionary(state, "_parameters"), **_dictionary(state, "_buffers")}
-    parts = _dictionary(state, "_modules")
+    filled = [_dictionary(state, key) for key in ("_parameters", "_buffers", "_modules")]
+    budget.take(sum(map(len, filled)))
+    parameters, buffers, parts = filled
+    tensors = {**parameters, **buffers}
     own = {name: value for name, value in tensors.items() if value is not None}
     if not all(isinstance(v, torch.Tensor) for v in own.values()) or not all(map(_is_network, parts.values())):
         raise Refused("a network in it holds what is neither tensor nor network")
-    return Network(str(meta.get("class_name")), _dictionary(state, "_init_kwargs"), own, parts)
+    return Network(meta["class_name"], _dictionary(state, "_init_kwargs"), own, parts)
 
 
 def _is_network(part):
@@ -104,7 +125,7 @@ def _dictionary(state, key):
 def _tensor(storage, offset, size, stride, *_):
     """A view of a storage (1-D tensor), which must hold all of it: sizes in a file may claim anything."""
     whole = isinstance(storage, torch.Tensor) and all(type(n) is int and n >= 0 for n in (offset, *size, *stride))
-    if not whole or len(size) != len(stride):
+    if not whole or len(size) != len(stride) or len(size) > DIMENSIONS:
         raise Refused("a tensor in it has no storage or no shape")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
     count = 1
@@ -121,10 +142,11 @@ def _parameter(tensor, *_):
     return tensor
 
 
-def _storage(data):
+def _storage(data, budget):
     """The 1-D tensor that PyTorch's older file format wraps: four pickles, a list of keys, a length, the numbers."""
     if type(data) is not bytes:
         raise Refused("a storage in it is not made of bytes")
+    budget.take(len(data))
     stream = io.BytesIO(data)
     if (pickles.read(stream, {}), pickles.read(stream, {})) != (MAGIC, PROTOCOL):
         raise Refused("a storage in it is in a format that PyTorch does not write")
@@ -134,7 +156,7 @@ def _storage(data):
     dtype = pickles.read(stream, DTYPES, _dtype)
     pickles.read(stream, {})
     count = int.from_bytes(stream.read(8), "little")
-    numbers = stream.read()
+    numbers = memoryview(data)[stream.tell() :]
     if not isinstance(dtype, torch.dtype) or count * dtype.itemsize != len(numbers):
         raise Refused("a storage in it is cut short")
     return torch.frombuffer(bytearray(numbers), dtype=dtype) if count else torch.empty(0, dtype=dtype)
@@ -152,9 +174,10 @@ def _empty(*arguments):
     return {}
 
 
-def _members(values):
+def _members(values, budget):
     if type(values) is not list or not all(type(value) is str for value in values):
         raise Refused("a set in it holds other things than words")
+    budget.take(len(values))
     return set(values)
 
 
@@ -162,15 +185,17 @@ def _number(*_):
     return NUMBER
 
 
-NAMES = {
-    ("torch_utils.persistence", "_reconstruct_persistent_obj"): _network,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch.storage", "_load_from_bytes"): _storage,
-    ("collections", "OrderedDict"): _empty,
-    ("dnnlib.util", "EasyDict"): _empty,
-    ("builtins", "set"): _members,
-    ("numpy", "dtype"): _number,
-    ("numpy.core.multiarray", "scalar"): _number,
-    ("numpy._core.multiarray", "scalar"): _number,
-}
+def _names(budget):
+    """What stands in for each name that a file may mention."""
+    return {
+        ("torch_utils.persistence", "_reconstruct_persistent_obj"): lambda meta: _network(meta, budget),
+        ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        ("torch._utils", "_rebuild_parameter"): _parameter,
+        ("torch.storage", "_load_from_bytes"): lambda data: _storage(data, budget),
+        ("collections", "OrderedDict"): _empty,
+        ("dnnlib.util", "EasyDict"): _empty,
+        ("builtins", "set"): lambda values: _members(values, budget),
+        ("numpy", "dtype"): _number,
+        ("numpy.core.multiarray", "scalar"): _number,
+        ("numpy._core.multiarray", "scalar"): _number,
+    }
