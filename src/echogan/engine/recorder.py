@@ -67,7 +67,7 @@ class Table:
 
     def numbers(self, column):
         """The values of a column, NaN where empty."""
-        return [float(row.get(column) or "nan") for row in self.rows]
+        return numbers(self.rows, column)
 
     def _rewrite(self):
         text = io.StringIO()
@@ -75,6 +75,11 @@ class Table:
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+def numbers(rows, column):
+    """The values of a column of some rows, NaN where empty."""
+    return [float(row.get(column) or "nan") for row in rows]
 
 
 def read_rows(path):
