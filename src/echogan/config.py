@@ -128,6 +128,13 @@ class Settings:
     row_kimg: float = 0.0  # kimg between rows of losses.csv; 0 = a hundredth of kimg at the start of the run
 
 
+def at_least(least, **values):
+    """A `BadInput` for the first of the values that is less, or no number."""
+    for name, value in values.items():
+        if not value >= least:
+            raise BadInput(f"{name} must be {least:g} or more, got {value:g}")
+
+
 NUMBERS = {int: "an int", float: "a float"}
 
 
