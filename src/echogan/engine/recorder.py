@@ -44,6 +44,8 @@ class Table:
         if self.path.is_file():
             found, rows = read_rows(self.path)
             self.columns = found or self.columns
+            # Beyond 1000 kimg six digits may round a row's moment up, so both are compared as they are written.
+            until = float(_text(float(until)))
             self.rows = [row for row in rows if float(row["kimg"]) <= until or row.get("split") in spared]
         self._rewrite()
 
