@@ -226,7 +226,8 @@ def test_losses_see_every_row_equally(arch_name):
 
     for phase in (p for p in model.phases if p.trains):
         engine.freeze(phase.trains)
-        for whole, *halves in zip(gradient(phase, batch), *(gradient(phase, batch.micro(k, 2)) for k in (0, 1))):
+        parts = (batch.micro(k, n, phase.share) for k, n in ((0, 1), (0, 2), (1, 2)))
+        for whole, *halves in zip(*(gradient(phase, part) for part in parts)):
             if whole is not None:
                 torch.testing.assert_close(whole, sum(halves) / 2, rtol=1e-6, atol=1e-9)
 

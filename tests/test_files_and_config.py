@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from echogan.config import RunFolder, changed, config_of_run, differences, folder, home
+from echogan.config import RunFolder, Settings, changed, config_of_run, differences, folder, home
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic, atomic_folder, read_json, write_json, write_text
 
@@ -17,10 +17,13 @@ class Example:
     steps: int = 5
     warm: bool = False
     bound: str = "gp"
+    batch: int = 4
+    shift: float = 1.0
 
 
 def test_settings_are_read_as_their_types():
     assert changed(Example(), ["lr=1e-3", "steps=2", "warm=true", "bound=r1"]) == Example(1e-3, 2, True, "r1")
+    assert changed(Example(), ["steps=0", "shift=-1", "lr=0"]) == Example(0.0, 0, shift=-1.0)
 
 
 @pytest.mark.parametrize(
@@ -32,11 +35,31 @@ def test_settings_are_read_as_their_types():
         ("lr=x", "lr must be a float"),
         ("warm=yes", "true or false"),
         ("lr", "key=value"),
+        ("batch=0", "batch must be 1 or more, got 0"),
+        ("steps=-1", "steps must be 0 or more, got -1"),
+        ("lr=-0.1", "lr must be 0 or more, got -0.1"),
+        ("lr=nan", "lr must be 0 or more, got nan"),
     ],
 )
 def test_wrong_settings_are_named(pair, said):
     with pytest.raises(BadInput, match=said):
         changed(Example(), [pair])
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"accumulate": 0}, "accumulate must be 1 or more, got 0"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"patience": -0.5}, "patience must be 0 or more, got -0.5"),
+        ({"row_kimg": 0.0004}, "row_kimg must be 0.001 or more, got 0.0004"),
+        ({"row_kimg": -1.0}, "row_kimg must be"),
+    ],
+)
+def test_numbers_that_no_run_can_be_trained_with_are_named(wrong, said):
+    with pytest.raises(BadInput, match=said):
+        Settings(**wrong)
+    assert Settings(accumulate=1, seed=0, row_kimg=0.001).patience == 0
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):

@@ -7,7 +7,7 @@ import typing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from echogan.errors import BadInput, nearest
+from echogan.errors import BadInput, at_least, nearest
 from echogan.files import read_json
 
 # ------------------------------------------------------------------------------------------------ folders
@@ -127,8 +127,15 @@ class Settings:
     deterministic: bool = False
     row_kimg: float = 0.0  # kimg between rows of losses.csv; 0 = a hundredth of kimg at the start of the run
 
+    def __post_init__(self):
+        at_least(1, accumulate=self.accumulate)
+        at_least(0, seed=self.seed, patience=self.patience)
+        at_least(0.001 * bool(self.row_kimg), row_kimg=self.row_kimg)  # one image
+
 
 NUMBERS = {int: "an int", float: "a float"}
+# What no architecture does without. Of other numbers 0 has a meaning, often that there is none.
+NEEDED = "batch resolution width critic_width latent dim hidden kernel scales every balance".split()
 
 
 def changed(config, pairs):
@@ -143,6 +150,10 @@ def changed(config, pairs):
         if key not in known:
             raise BadInput(f"{type(config).__qualname__} has no setting {key!r}{nearest(key, known)}")
         values[key] = _parse(key, text, types[key])
+        if types[key] is int:
+            at_least(int(key in NEEDED), **{key: values[key]})
+        elif types[key] is float and key.endswith("lr"):
+            at_least(0, **{key: values[key]})
     return replace(config, **values)
 
 

@@ -46,7 +46,7 @@ def at_least(least, **counts):
     """A `BadInput` that names the first of several counts that is below `least`."""
     for name, count in counts.items():
         if not count >= least:
-            raise BadInput(f"{name} must be {least} or more, got {count}")
+            raise BadInput(f"{name} must be {least:g} or more, got {count:g}")
 
 
 def nearest(word, known):

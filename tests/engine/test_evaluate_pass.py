@@ -211,6 +211,20 @@ def test_folders_that_cannot_be_judged_are_refused(tmp_path):
     engine.check_enough(study(64))
 
 
+def test_a_reference_of_one_patient_is_refused_before_training_and_when_judged(encoder):
+    """The errors halve its patients, and so does the floor of pictures without TRAIN."""
+    alone, pictures = study(), study()
+    alone.index.loc[alone.index["split"] == "TEST", "patient"] = "p0"
+    pictures.index["split"], pictures.index["patient"] = "ALL", "p0"
+    engine.check_enough(alone, "VAL")
+    for frames, split in ((alone, "TEST"), (pictures, "ALL")):
+        said = f"reference, {split}, is of one patient, which tells no error; give frames of two or more"
+        with pytest.raises(BadInput, match=said):
+            engine.check_enough(frames)
+        with pytest.raises(BadInput, match=said):
+            judge(blobs(20), frames, encoder=encoder)
+
+
 def test_networks_are_those_whose_weights_are_here(real_weights, encoder):
     assert networks() == {"encoder": None, "lpips": None}
     assert networks(encoder=encoder)["encoder"] is encoder

@@ -66,6 +66,22 @@ def test_rows_beyond_the_checkpoint_and_broken_lines_are_cut(tmp_path):
     assert (tmp_path / "t.csv").read_text() == "kimg,G\n1,0.5\n2,0.4\n"
 
 
+def test_a_table_cut_at_any_of_its_rows_goes_on_as_if_it_had_not_been(tmp_path):
+    """Beyond 1000 kimg a moment has more digits than the table: 1004.016 is written 1004.02, which lies after it."""
+    moments = [images / 1000 for images in range(990_016, 1_012_000, 2_000)]
+    unbroken = Table(tmp_path / "unbroken.csv", ["kimg"])
+    for kimg in moments:
+        unbroken.add({"kimg": kimg, "G": 1 / kimg})
+    for last in range(len(moments)):
+        path = tmp_path / "resumed.csv"
+        path.write_text(unbroken.path.read_text())
+        resumed = Table(path, ["kimg"], until=moments[last])
+        assert len(resumed.rows) == last + 1
+        for kimg in moments[last + 1 :]:
+            resumed.add({"kimg": kimg, "G": 1 / kimg})
+        assert path.read_text() == unbroken.path.read_text()
+
+
 def test_rows_that_are_too_long_or_full_of_nothing_are_cut(tmp_path):
     """A row too long was written to a header that another program had shortened; zeros are what a full disk leaves."""
     (tmp_path / "t.csv").write_bytes(b"kimg,G\n1,0.5\n2,0.4,0.3\nx,0.2\n\x00\x00,\x00\n3,0.1\n")

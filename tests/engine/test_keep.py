@@ -104,6 +104,16 @@ def test_what_is_no_run_is_refused_before_test_is_read(trained, stored, capsys, 
         assert "is not a run" in capsys.readouterr().err
 
 
+def test_a_row_of_truncated_images_is_not_kept_as_if_they_were_whole(trained, stored, capsys, monkeypatch):
+    before = trained.metrics.read_bytes()
+    words = ("evaluate", "wgan/t", "--reference", stored, "--device", "cpu", "--truncation", 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "judge", lambda *words, **more: pytest.fail("read already"))
+        assert run(*words, "--keep") == 1
+    assert "no column of metrics.csv tells a truncation of 0.5" in capsys.readouterr().err
+    assert trained.metrics.read_bytes() == before and run(*words) == 0
+
+
 def test_a_row_of_test_outlives_a_resume_from_before_its_moment(trained, tmp_path, monkeypatch):
     """Its weights are kept too. Where a run begins anew they are not its own."""
     monkeypatch.setattr(module, "SAVE_SECONDS", -1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from echogan import models
 from echogan.contract import Architecture, Average, Batch, Optim, Phase, Rows
 from echogan.engine.loop import Engine, Numerics
 
@@ -135,6 +136,22 @@ def test_micro_batches_see_the_random_numbers_of_the_whole(parts):
 def test_a_share_of_the_batch_is_its_first_rows():
     b = Batch({"image": torch.arange(8)}, 8).micro(0, 1, share=0.5)
     assert b["image"].tolist() == [0, 1, 2, 3] and b.total == 4
+
+
+@pytest.mark.parametrize(
+    "arch, names",
+    [
+        ("cyclegan", ["G.AB", "G.BA", "D.A", "D.B"]),
+        ("wgan", ["G", "D"]),
+    ],
+)
+def test_what_is_compiled_is_what_is_called(monkeypatch, arch, names):
+    """A pair of generators and a dict of judges are never called themselves."""
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(module))
+    model = models.load(arch).build(models.config_of(arch, "demo").tiny())
+    Engine(model, Numerics(compile=True))
+    assert [name for name, module in model.named_modules() if module in compiled] == names
 
 
 class Seen(torch.autograd.Function):

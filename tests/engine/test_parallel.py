@@ -1,6 +1,7 @@
 """Two processes over gloo equal one process with the same global batch."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import torch
 
 from echogan import models
 from echogan.config import RunFolder
+from echogan.contract import Batch
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
 from echogan.engine.parallel import interleave, joined, shareable
@@ -119,6 +121,35 @@ def test_batch_norm_and_odd_batches_are_refused_with_several_processes(monkeypat
         shareable(model, 20, 1)
     with pytest.raises(BadInput, match="batch of 21 does not divide among 2 processes"):
         shareable(model, 21, 1)
+
+
+@pytest.mark.parametrize(
+    "processes, batch, accumulate, said",
+    [
+        (
+            1,
+            12,
+            4,
+            "12, of which Greg takes 6, does not .* 1 processes x 4 micro-batches; use --accumulate 6, in a notebook",
+        ),
+        (1, 4, 4, "4, of which Greg takes 2, .*use --accumulate 2,"),
+        (2, 20, 2, "20, of which Greg takes 10, .*use --accumulate 5,"),
+        (1, 1, 1, "1, of which Greg takes 0, .*use --set batch=2; in a notebook"),
+        (2, 9, 1, "batch of 9 does not divide among 2 processes x 1 .*use --set batch=12;"),
+    ],
+)
+def test_a_share_of_the_batch_that_has_no_equal_parts_is_refused(monkeypatch, processes, batch, accumulate, said):
+    """Parts are averaged with equal weights: half of a batch of 12 in 4 parts, 2, 2, 1 and 1 rows, has another gradient."""
+    monkeypatch.setattr("echogan.engine.parallel.world", lambda: processes)
+    model = models.load("stylegan2_ada").build(models.config_of("stylegan2_ada", "gamma01").tiny())
+    with pytest.raises(BadInput, match=said) as error:
+        shareable(model, batch, accumulate)
+    if named := re.search(r"--accumulate (\d+)", str(error.value)):
+        assert shareable(model, batch, int(named[1])) is model
+        whole, parts = Batch({"image": torch.arange(batch)}, batch), processes * int(named[1])
+        for phase in model.phases:
+            sizes = {len(whole.micro(k, parts, phase.share)["image"]) for k in range(parts)}
+            assert len(sizes) == 1 and sizes != {0}
 
 
 @pytest.mark.slow

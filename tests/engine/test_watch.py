@@ -18,6 +18,15 @@ def test_a_bad_reading_that_leaves_the_median_as_it_was_is_not_the_best():
     assert watch.improved(readings[:-1]) and not watch.improved(readings)
 
 
+def test_rows_that_were_kept_and_the_untrained_network_choose_nothing_beside_others():
+    untrained, first, second = ({"kimg": kimg, "variety": "0.5"} for kimg in ("0", "0.016", "4"))
+    kept, other = {"kimg": "4", "split": "TEST"}, {"kimg": "4", "variety": "1", "stage": "translate"}
+    assert watch.counted([untrained, first, second, kept, other]) == [first, second]
+    assert watch.counted([untrained, first, second], idle=0.016) == [second]
+    assert watch.counted([untrained, first, kept], idle=0.016) == [first] and watch.counted([untrained]) == [untrained]
+    assert watch.counted([first, other], "translate") == [other] and watch.counted([kept]) == []
+
+
 def test_the_weights_kept_in_the_end_are_those_of_the_last_reading_that_was_the_best():
     readings = [1.06, 0.56, 0.682, 0.344, 0.381, 0.391, 0.458, 0.384, 0.377, 0.395, 0.344, 0.353]
     assert watch.chosen(readings) == 11  # not the single lowest, at 3

@@ -20,6 +20,10 @@ def test_repeated_observations_of_one_group_say_no_more_than_one():
 
 def test_one_group_alone_says_nothing_of_the_error():
     assert np.isnan(influence_error(torch.ones(4), groups=["p"] * 4))
+    values, two = torch.arange(20.0), ["p", "q"] * 10
+    for groups in ((["p"] * 20, None), (None, ["p"] * 20), (two, ["p"] * 20)):
+        assert np.isnan(half_sample_error(lambda a, b: float(a.max() - b.max()), values, values, groups=groups))
+    assert half_sample_error(lambda a: float(a.mean()), values, groups=(two,)) > 0
 
 
 def test_halves_are_halves_and_never_divide_a_group():

@@ -47,7 +47,13 @@ def test_the_published_table_is_the_studys():
     assert all((c.base, c.mapping, c.resolution) == (32768, 8, 128) for c in CONFIGS.values() if c.published)
 
 
-@pytest.mark.parametrize("change", [{"resolution": 96}, {"augment": "sectr"}, {"loss": "hinge"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"resolution": 96}, {"augment": "sectr"}, {"loss": "hinge"}, {"base": 16}, {"widest": 0}, {"latent": 0}),
+        *({"mapping": 0}, {"ada_kimg": 0.0}),
+    ],
+)
 def test_settings_no_network_can_have_are_named(change):
     with pytest.raises(BadInput, match=next(iter(change))):
         tiny(**change)
@@ -56,6 +62,12 @@ def test_settings_no_network_can_have_are_named(change):
 def test_a_noise_that_there_is_not_is_named():
     with pytest.raises(BadInput, match="no noise 'foo'; choose from constant, random"):
         tiny().sample(1, noise="foo")
+
+
+def test_no_penalty_is_no_phase():
+    engine = Engine(tiny(r1_every=0))
+    assert "Dreg" not in engine.phases and engine.optimisers["D"].param_groups[0]["lr"] == engine.model.config.lr
+    assert tiny("noaug", ada_kimg=0.0).config.ada_kimg == 0  # nobody asks
 
 
 def test_compact_is_compact(tmp_path):

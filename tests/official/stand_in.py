@@ -53,6 +53,7 @@ def main():
     out = pathlib.Path(args.outdir) / f"{number:05d}-data-{args.cfg}"
     print(f"\nOutput directory:   {out}\nNumber of images:   {len(images)}\n")
     print("words", json.dumps(vars(args)))
+    print("settings", os.environ["ECHOGAN_OFFICIAL_SETTINGS"])
     out.mkdir(parents=True)
     if args.resume:
         print(f'Resuming from "{args.resume}"')

@@ -16,6 +16,7 @@ from echogan.cli import main
 from echogan.config import RunFolder
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
+from echogan.engine import judge
 from echogan.engine.checkpoint import kept_moments, load_weights
 from echogan.engine.source import read_pictures
 from echogan.errors import BadInput
@@ -45,6 +46,18 @@ def clone(tmp_path, monkeypatch):
     bare.write_text("import runpy, sys\ndel sys.argv[0]\nrunpy.run_path(sys.argv[0], run_name='__main__')\n")
     monkeypatch.setattr(repository, "LAUNCHER", bare)
     return place
+
+
+def told(run, session, what):
+    """What the stand-in printed in a session of its `words` or `settings`."""
+    said = (run.path / "official" / f"session_{session:02d}.log").read_text().splitlines()
+    return json.loads(next(line for line in said if line.startswith(what)).removeprefix(what))
+
+
+def scripted(monkeypatch, *readings):
+    """Readings that say this instead of looking."""
+    values = iter(readings)
+    monkeypatch.setattr("echogan.engine.gallery.Reading.row", lambda self, images: {"SWD": next(values)})
 
 
 def table(run, name):
@@ -113,7 +126,7 @@ def test_the_cpu_tier_is_that_of_our_own_runs():
     assert tier == ours
     words = options("E4", Wish(small=True), DVSCHULTZ, CPU)
     assert f"--batch={ours.batch}" in words and f"--gamma={ours.gamma:g}" in words
-    told = beyond_options(tier)
+    told = beyond_options(tier, small=True)
     assert told["D_kwargs"] == {"channel_base": ours.base, "channel_max": ours.widest}
     assert told["G_kwargs"]["w_dim"] == ours.latent and told["ada_kimg"] == 100
 
@@ -152,8 +165,7 @@ def test_the_same_call_goes_on_from_the_last_snapshot(clone, frames):
     train("E4", frames, replace(SMALL, kimg=8), clone)
     assert list(table(run, "losses.csv")["kimg"]) == [0.032, 4, 4.032, 8]
     assert table(run, "losses.csv")["seconds"].is_monotonic_increasing
-    said = (run.path / "official" / "session_01.log").read_text()
-    words = json.loads(next(line for line in said.splitlines() if line.startswith("words"))[5:])
+    words = told(run, 1, "words")
     assert words["kimg"] == "4" and words["resume"].endswith("network-snapshot-000004.pkl")
 
 
@@ -163,7 +175,61 @@ def test_a_run_that_was_made_otherwise_is_not_continued(clone, frames):
         train("E4", frames, replace(SMALL, seed=1, kimg=8), clone)
 
 
+def test_p_moves_as_fast_as_the_record_says_from_the_first_session_on(clone, frames):
+    """The official default is a fifth of that speed, but in sessions that resume."""
+    run = train("E4", frames, SMALL, clone)
+    train("E4", frames, replace(SMALL, kimg=8), clone)
+    assert run.read()["config"]["ada_kimg"] == CONFIGS["E4"].ada_kimg == 100
+    assert [told(run, session, "settings") for session in (0, 1)] == [{"ada_kimg": 100}] * 2
+
+
+def test_neither_the_network_of_the_first_update_nor_a_row_that_was_kept_is_the_best(clone, frames, monkeypatch):
+    scripted(monkeypatch, 1.0, 9.0, 8.0, 7.0)
+    run = train("E4", frames, SMALL, clone)
+    assert float(load_weights(run.weights("best"))[1]["kimg"]) == 4
+    judge.keep(run.path, {"kimg": 4.0, "split": "TEST", "SWD": 0.5})
+    train("E4", frames, replace(SMALL, kimg=8), clone)
+    assert run.weights("best").read_bytes() == run.weights(8).read_bytes()
+    assert list(table(run, "metrics.csv")["SWD"]) == [1, 9, 0.5, 8, 7]
+
+
+def test_the_record_tells_what_was_trained_and_where(clone, frames, monkeypatch):
+    run = train("E4", frames, replace(SMALL, kimg=8), clone)
+    before = run.config.read_bytes()
+    monkeypatch.setattr("echogan.official.train.__version__", "99.0")
+    monkeypatch.setattr("echogan.official.train.hardware", lambda device: "an A100")
+    monkeypatch.setattr("echogan.encoders.available", lambda name: True)
+    train("E4", frames, replace(SMALL, kimg=8), clone)  # nothing is left to do
+    with pytest.raises(
+        BadInput, match=r"E4 has been trained to 8 kimg, which cannot be taken back to 4; ask for as much"
+    ):
+        train("E4", frames, SMALL, clone)
+    assert run.config.read_bytes() == before
+    old, new = json.loads(before), train("E4", frames, replace(SMALL, kimg=9), clone).read()
+    assert new["settings"]["kimg"] == 9 and new["hardware"] == f"{old['hardware']}; then an A100"
+    assert new["versions"] == {**old["versions"], "echogan": f"{old['versions']['echogan']}; then 99.0"}
+    assert new["chosen_by"] == old["chosen_by"] == "SWD of the VAL readings"
+
+
 # ------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    "wish, said",
+    [
+        ({"kimg": -3}, "kimg must be 1 or more, got -3"),
+        ({"kimg": 0}, "kimg must be 1 or more"),
+        ({"snap": 0}, "snap must be 1"),
+        ({"seed": -1}, "seed must be 0"),
+        ({"size": 0}, "size must be 8"),
+        ({"size": 64}, r"have 32 px, fewer than the 64 .*with --size 64, or train at --size 32$"),
+        ({"small": True}, r"have 32 px, fewer than the 64 .*with --size 64$"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(clone, frames, wish, said):
+    with pytest.raises(BadInput, match=said):
+        train("E4", frames, replace(SMALL, **wish), clone)
+    assert not RunFolder.of(ARCH, "E4").path.exists()
 
 
 def test_no_clone(tmp_path):

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from echogan.cli.app import Bar, Device, command
 from echogan.config import RunFolder, shown
+from echogan.errors import BadInput
 
 PAIRS = {  # what SSIM and its like are of
     "diversity": "random pairs within each set: the goal is that of real images",
@@ -48,7 +49,7 @@ def evaluate(
         truncation: below 1 less varied and more typical.
         device: where to compute.
         json: print one object whose keys are the columns of metrics.csv.
-        keep: append the row to the metrics.csv of the run.
+        keep: append the row to the metrics.csv of the run; not with a truncation, which no column tells.
     """
     from echogan import encoders
     from echogan.engine import judge as engine
@@ -57,6 +58,11 @@ def evaluate(
     from echogan.engine.lock import refuse_trained
     from echogan.engine.sampling import Wanted
 
+    if keep and truncation != 1:
+        raise BadInput(
+            f"no column of metrics.csv tells a truncation of {truncation:g}, so its row would pass for one without; leave "
+            "--keep or --truncation out"
+        )
     if keep:
         refuse_trained(RunFolder.find(fakes))  # refused before TEST is read, not after it
     where = pick_device(device)

@@ -89,16 +89,17 @@ def adopt(old, new, folder) -> dict:
     return {
         **new,
         "settings": {**new["settings"], "row_kimg": old["settings"]["row_kimg"]},
-        **{key: _in_turn(old[key], new[key]) for key in ("precision", "hardware")},
-        "versions": _all_in_turn(old.get("versions", {}), new["versions"]),
+        **{key: in_turn(old[key], new[key]) for key in ("precision", "hardware")},
+        "versions": all_in_turn(old.get("versions", {}), new["versions"]),
         "chosen_by": old["chosen_by"],
     }
 
 
-def _all_in_turn(old, new):
-    return {**old, **{key: _in_turn(old.get(key, value), value) for key, value in new.items()}}
+def all_in_turn(old, new):
+    """`in_turn` of every entry of two dicts."""
+    return {**old, **{key: in_turn(old.get(key, value), value) for key, value in new.items()}}
 
 
-def _in_turn(old, new):
+def in_turn(old, new):
     """What was, or 'A; then B' where a run goes on otherwise than it last was."""
     return old if old.split("; then ")[-1] == new else f"{old}; then {new}"

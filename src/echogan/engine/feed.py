@@ -43,13 +43,19 @@ def at_size(frames, size):
     return replace(frames, images=resized(frames.images, size).numpy(), masks=masks)
 
 
-def refuse_enlarging(frames, resolution):
-    """A `BadInput` for frames smaller than what is to be learnt: enlarged they would teach a network to blur."""
+SMALLER = ', or --set resolution={0}; in a notebook: change = "resolution={0}"'
+
+
+def refuse_enlarging(frames, resolution, smaller=SMALLER):
+    """A `BadInput` for frames smaller than what is to be learnt: enlarged they would teach a network to blur.
+
+    `smaller` says how less is learnt, at a size that it is told.
+    """
     if resolution > frames.size:
         fits = 2 ** (frames.size.bit_length() - 1)
         raise BadInput(
             f"these frames have {frames.size} px, fewer than the {resolution} that the config makes; prepare them with --size "
-            f'{resolution}, or --set resolution={fits}; in a notebook: change = "resolution={fits}"'
+            f"{resolution}{smaller.format(fits)}"
         )
 
 

@@ -23,7 +23,7 @@ from echogan.engine.launch import forget_peak, hardware, make_deterministic, pea
 from echogan.engine.lock import alone
 from echogan.engine.loop import Engine, Numerics
 from echogan.engine.parallel import agreed, joined, rank, shareable, wait, world
-from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table, read_rows
+from echogan.engine.recorder import LOSSES, METRICS, REPORTS, Table, numbers, read_rows
 from echogan.errors import BadInput
 from echogan.files import remove_leftovers, write_json
 
@@ -220,20 +220,8 @@ class Run:
         return watch.stalled(self._readings("kimg"), self._readings(self.gallery.chosen_by), self.settings.patience)
 
     def _readings(self, column):
-        """What training read in the present stage; rows that `echogan evaluate --keep` added choose nothing.
-
-        What reconstructs best need not generate at all: stages are not compared. The untrained network counts as long as
-        there is no other reading: beside a run that went astray it may look good, and is not what one wants to sample from.
-        """
-        own = [row.get("variety") not in (None, "") for row in self.metrics.rows]
-        stages = [row.get("stage") or "generate" for row in self.metrics.rows]
-        now = self.model.makes(self.engine.clock.kimg)
-        kept = [read and stage == now for read, stage in zip(own, stages)]
-        for bound in (self._idle(), 0.0, -1.0):
-            trained = [keep and kimg > bound for keep, kimg in zip(kept, self.metrics.numbers("kimg"))]
-            if any(trained):
-                break
-        return [value for value, keep in zip(self.metrics.numbers(column), trained) if keep]
+        """What training read in the present stage, as far as it chooses."""
+        return numbers(watch.counted(self.metrics.rows, self.model.makes(self.engine.clock.kimg), self._idle()), column)
 
     def _idle(self):
         """kimg until which what draws images had no update, as far as losses.csv counts them: a schedule may train it late."""

@@ -256,7 +256,11 @@ def _reference(frames, split, n):
             f"the reference has {len(part)} images{'' if _undivided(frames) else f' of {split}'}; metrics need at least {LEAST}, "
             "so give frames of more patients"
         )
-    return part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
+    part = part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
+    if len(part) and part.index["patient"].nunique(dropna=False) < 2:
+        named = part.index["split"].iloc[0]
+        raise BadInput(f"the reference, {named}, is of one patient, which tells no error; give frames of two or more")
+    return part
 
 
 def _stand_in(frames, split, n):

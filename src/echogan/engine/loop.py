@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from echogan.config import seed_of
 from echogan.contract import Clock, Rows
@@ -41,8 +42,8 @@ class Engine:
         half = self.numerics.autocast is torch.float16
         self.scalers = {name: torch.amp.GradScaler(self.device.type) for name in model.optim} if half else {}
         if self.numerics.compile:  # in place, so that the keys of state_dict() stay as they are
-            for child in model.children():
-                child.compile()
+            for module in callables(model):
+                module.compile()
         self.rng = torch.Generator(self.device)
         on_gpu = self.device.type == "cuda"
         self.ambient = torch.cuda.default_generators[self.device.index or 0] if on_gpu else torch.default_generator
@@ -251,6 +252,15 @@ class Engine:
         for group in optimiser.param_groups:
             group["base"] = lr
         return optimiser
+
+
+def callables(module):
+    """The topmost modules within one that can be called: a `ModuleDict`, or a pair of networks, has no `forward`."""
+    for child in module.children():
+        if type(child).forward is nn.Module.forward:
+            yield from callables(child)
+        else:
+            yield child
 
 
 def _detached(value):

@@ -6,6 +6,7 @@ Process r owns the rows r::world of every global batch, so any number of process
 
 import os
 from contextlib import contextmanager
+from itertools import count
 
 import torch
 import torch.distributed as dist
@@ -70,9 +71,7 @@ def _join_on(gpu):
 
 def shareable(model, batch, accumulate):
     """`model`, fit for the present number of processes; a `BadInput` where it or the batch cannot be shared out."""
-    parts = world() * accumulate
-    if batch % parts:
-        raise BadInput(f"a batch of {batch} does not divide among {world()} processes x {accumulate} micro-batches")
+    _check_parts(model.phases, batch, accumulate)
     if world() == 1 or not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         return model
     if next(model.parameters()).device.type != "cuda":
@@ -80,6 +79,30 @@ def shareable(model, batch, accumulate):
             "this config uses batch norm, which several processes share on CUDA only; train it with one process"
         )
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+
+def _check_parts(phases, batch, accumulate):
+    """A `BadInput` where a phase's share of the batch has no equal parts: they are averaged as if they were equal."""
+    if not (whose := _uneven(phases, batch, accumulate)):
+        return
+    if fits := [parts for parts in range(1, batch + 1) if not _uneven(phases, batch, parts)]:
+        wise = min((parts for parts in fits if parts > accumulate), default=fits[-1])  # more parts need no more memory
+        remedy = f"use --accumulate {wise}, in a notebook accumulate = {wise}"
+    else:
+        wise = next(larger for larger in count(batch + 1) if not _uneven(phases, larger, accumulate))
+        remedy = f'use --set batch={wise}; in a notebook: change = "batch={wise}"'
+    raise BadInput(
+        f"a batch of {batch}{whose[0]} does not divide among {world()} processes x {accumulate} micro-batches; {remedy}"
+    )
+
+
+def _uneven(phases, batch, accumulate):
+    """In words, what has no equal parts of one image or more: the batch, or the share of it that a phase takes."""
+    rows = [
+        ("", batch),
+        *((f", of which {p.name} takes {int(batch * p.share)},", int(batch * p.share)) for p in phases),
+    ]
+    return [words for words, n in rows if n < 1 or n % (world() * accumulate)]
 
 
 def interleave(parts):

@@ -44,6 +44,8 @@ class Table:
         if self.path.is_file():
             found, rows = read_rows(self.path)
             self.columns = found or self.columns
+            # Beyond 1000 kimg six digits may round a row's moment up, so both are compared as they are written.
+            until = float(_text(float(until)))
             self.rows = [row for row in rows if float(row["kimg"]) <= until or row.get("split") in spared]
         self._rewrite()
 
@@ -67,7 +69,7 @@ class Table:
 
     def numbers(self, column):
         """The values of a column, NaN where empty."""
-        return [float(row.get(column) or "nan") for row in self.rows]
+        return numbers(self.rows, column)
 
     def _rewrite(self):
         text = io.StringIO()
@@ -75,6 +77,11 @@ class Table:
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+def numbers(rows, column):
+    """The values of a column of some rows, NaN where empty."""
+    return [float(row.get(column) or "nan") for row in rows]
 
 
 def read_rows(path):

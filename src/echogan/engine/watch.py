@@ -7,6 +7,20 @@ COLLAPSED = 0.1  # of the variety of real images
 PATIENCE = 3  # collapsed readings in a row
 
 
+def counted(rows, stage="generate", idle=0.0):
+    """Those rows of metrics.csv that choose: what training read in a stage; not those that `echogan evaluate --keep` added.
+
+    What reconstructs best need not generate at all: stages are not compared. The untrained network, which a run has until
+    `idle` kimg, counts as long as there is no other reading: beside a run that went astray it may look good, and is not
+    what one wants to sample from.
+    """
+    own = [row for row in rows if row.get("variety") not in (None, "") and (row.get("stage") or "generate") == stage]
+    for bound in (idle, 0.0):
+        if trained := [row for row in own if float(row["kimg"]) > bound]:
+            return trained
+    return own
+
+
 def smoothed(readings):
     """Rolling median of the last `MEDIAN` readings at each of them; lower is better."""
     return [float(np.median(readings[max(0, i + 1 - MEDIAN) : i + 1])) for i in range(len(readings))]

@@ -54,11 +54,12 @@ def halves(n, draws=100, seed=0, groups=None):
 def half_sample_error(statistic, *sets, draws=20, seed=0, groups=()):
     """Standard error of `statistic(*sets)`: its deviation over random halves of every set (Shao and Wu 1989, delete-half).
 
-    Half the data have twice the variance, and a half differs from the whole by as much as the whole from the truth.
+    Half the data have twice the variance, and a half differs from the whole by as much as the whole from the truth. NaN
+    where a set has fewer than 8 observations, or a single group, which has no half.
     """
-    if min(map(len, sets)) < 8:
-        return float("nan")
     groups = groups or [None] * len(sets)
+    if min(map(len, sets)) < 8 or any(g is not None and len(np.unique(np.asarray(g))) < 2 for g in groups):
+        return float("nan")
     drawn = [halves(len(s), draws, seed + i, g).bool() for i, (s, g) in enumerate(zip(sets, groups))]
     values = [statistic(*(s[keep[d].to(s.device)] for s, keep in zip(sets, drawn))) for d in range(draws)]
     return float(np.std(values, ddof=1))

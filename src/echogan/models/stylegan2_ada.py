@@ -14,7 +14,7 @@ from math import inf
 import torch
 
 from echogan.contract import Architecture, Average, Optim, Phase
-from echogan.errors import BadInput, nearest, one_of
+from echogan.errors import BadInput, at_least, nearest, one_of
 from echogan.layers.augment import PIPELINES, SECTOR, Augment
 from echogan.layers.convolution import input_gradients_only
 from echogan.layers.stylegan2 import Discriminator, Generator, one_hot
@@ -46,7 +46,7 @@ class Config:
     loss: str = "logistic"  # or relativistic
     path: float = 2.0  # weight of the path length penalty; 0: none
     mixing: float = 0.9  # probability of a second latent from a random layer on
-    r1_every: int = 16  # updates per penalty, which is weighted up accordingly
+    r1_every: int = 16  # updates per penalty, which is weighted up accordingly; 0: none
     ada_kimg: float = 500.0  # for p to go from 0 to 1
     ema_kimg: float = 10.0
     rampup: float = 0.05  # 0: none
@@ -121,6 +121,12 @@ def _checked(config):
             raise BadInput(f"{key} {getattr(config, key)!r} is unknown{nearest(getattr(config, key), known)}")
     if config.resolution < 8 or config.resolution & (config.resolution - 1):
         raise BadInput(f"StyleGAN2 doubles from 4 px: resolution must be 8, 16, 32 ..., got {config.resolution}")
+    at_least(1, mapping=config.mapping, widest=config.widest, latent=config.latent)
+    at_least(config.resolution, base=config.base)  # a channel at the highest resolution
+    if config.augment != "none" and not config.ada_kimg > 0:
+        raise BadInput(
+            f"p moves by 1 in ada_kimg, which must be above 0, got {config.ada_kimg:g}; augment=none has no p"
+        )
     return config
 
 
@@ -150,7 +156,8 @@ class StyleGAN2ADA(Architecture):
         if c.path:
             yield Phase("Greg", "G", self.straighten, after=self.lengthen, every=4, share=0.5, **exact)
         yield Phase("Dmain", "D", self.discriminate, after=self.listen)
-        yield Phase("Dreg", "D", self.flatten, every=c.r1_every, **exact)
+        if c.r1_every:
+            yield Phase("Dreg", "D", self.flatten, every=c.r1_every, **exact)
         if c.augment != "none":
             yield Phase("ada", None, self.read, after=self.turn, every=ADA_EVERY)
 

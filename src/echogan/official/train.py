@@ -16,12 +16,13 @@ from echogan.data.clip import SPLITS
 from echogan.data.images import write_png
 from echogan.engine import checkpoint, watch
 from echogan.engine.checkpoint import load_weights
-from echogan.engine.feed import resized
+from echogan.engine.describe import all_in_turn, in_turn
+from echogan.engine.feed import refuse_enlarging, resized
 from echogan.engine.fit import Progress, alone
 from echogan.engine.gallery import Gallery
 from echogan.engine.launch import hardware, pick_device
-from echogan.engine.recorder import LOSSES, METRICS, Table
-from echogan.errors import BadInput
+from echogan.engine.recorder import LOSSES, METRICS, Table, numbers
+from echogan.errors import BadInput, at_least
 from echogan.files import atomic, read_json, write_json
 from echogan.models.stylegan2_ada import CONFIGS
 from echogan.official import log
@@ -53,11 +54,17 @@ def planned(name, wish):
     return CONFIGS[name].small() if wish.small else replace(CONFIGS[name], resolution=wish.size)
 
 
-def beyond_options(c):
-    """Arguments of the official training loop at the CPU tier, for which its command line has no words."""
+def beyond_options(c, small):
+    """Arguments of the official training loop for which its command line has no words, so that it trains what we do.
+
+    p moves as fast from the first session on, where it has a fifth of that speed until it is resumed; `small` is the CPU tier.
+    """
+    speed = {"ada_kimg": c.ada_kimg}
+    if not small:
+        return speed
     widths = {"channel_base": c.base, "channel_max": c.widest}
     generator = {"z_dim": c.latent, "w_dim": c.latent, "synthesis_kwargs": widths}
-    return {"G_kwargs": generator, "D_kwargs": widths, "ada_kimg": c.ada_kimg, "kimg_per_tick": 1}
+    return {**speed, "G_kwargs": generator, "D_kwargs": widths, "kimg_per_tick": 1}
 
 
 def options(name, wish, flavour, device):
@@ -95,10 +102,14 @@ class Session:
     """One call of the official script, and what is made of its output."""
 
     def __init__(self, config, frames, wish, repository, where):
+        at_least(1, kimg=wish.kimg, snap=wish.snap, gpus=wish.gpus)
+        at_least(0, seed=wish.seed)
+        at_least(8, size=wish.size)
         self.name, self.wish, self.repository, self.folder = where.path.name, wish, repository, where
         self.device = pick_device(wish.device)
         self.words = options(config, wish, repository.flavour, self.device)
         self.config = planned(config, wish)
+        refuse_enlarging(frames, self.config.resolution, "" if wish.small else ", or train at --size {}")
         self.frames = frames
         self.state: dict = {"kimg": 0.0, "seconds": 0.0, "snapshot": None}  # where to go on from
         self.out: Path | None = None  # folder of the official session, once it has named it
@@ -108,24 +119,35 @@ class Session:
     own = property(lambda self: self.folder.path / "official")
 
     def take_up(self):
-        """config.json, the tables cut back to the last snapshot, and what measures."""
-        description = self._describe()
-        if self.folder.config.is_file():
-            _refuse_changes(self.folder, description)
+        """What a run on disk was, the tables cut back to its last snapshot, and what measures."""
         if (self.own / "state.json").is_file():
             self.state = read_json(self.own / "state.json")
+        self.description = self._describe()
+        if self.folder.config.is_file():
+            self.description = _adopted(self.folder, self.description, bool(self.state["snapshot"]))
+        if self.left < 0:
+            raise BadInput(
+                f"{self.folder.path} has been trained to {self.state['kimg']:g} kimg, which cannot be taken back to "
+                f"{self.wish.kimg}; ask for as much or more, or train under another name"
+            )
         self.own.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder.config, description)
+        if self.left:  # where nothing is trained the record stays
+            write_json(self.folder.config, self.description)
         until = self.state["kimg"] if self.state["snapshot"] else -1.0
         self.losses, self.metrics = Table(self.folder.losses, LOSSES, until), Table(self.folder.metrics, METRICS, until)
         self.latest = self.metrics.rows[-1] if self.metrics.rows else {}
-        encoder = encoders.find("lite0", self.device) if encoders.available("lite0") else None
+        chosen_by_kid = self.description["chosen_by"].startswith("KID_lite0")
+        encoder = encoders.find("lite0", self.device) if chosen_by_kid else None
         self.gallery = Gallery(self.frames, self.config, ("image",), self.device, self.wish.seed, encoder)
+
+    @property
+    def left(self):
+        """kimg to go."""
+        return self.wish.kimg - int(self.state["kimg"])
 
     def run(self, callback):
         """Train for what is left, and read along."""
-        left = self.wish.kimg - int(self.state["kimg"])
-        if left <= 0:
+        if not self.left:
             return
         going_on = [f"--resume={self.own / self.state['snapshot']}"] if self.state["snapshot"] else []
         words = ["train.py", f"--outdir={self.own.resolve()}", f"--data={self.dataset()}", *self.words]
@@ -134,11 +156,11 @@ class Session:
         kept = self.own / f"session_{number:02d}.log"
         run_script(
             self.repository,
-            [*words, *going_on, f"--kimg={left}"],
+            [*words, *going_on, f"--kimg={self.left}"],
             kept,
             self.device,
             lambda line: self.hear(line, callback),
-            beyond_options(self.config) if self.wish.small else None,
+            beyond_options(self.config, self.wish.small),
         )
         self.catch_up(callback)
 
@@ -187,7 +209,9 @@ class Session:
         self.metrics.add(self.latest)
         write_png(self.folder.sheet(round(when["kimg"])), self.sheet)
         _copy(weights, self.folder.weights("last"))
-        if watch.improved(self.metrics.numbers(self.gallery.chosen_by)):
+        # Its first snapshot follows its first update, whatever that could learn.
+        readings = watch.counted(self.metrics.rows, idle=self.config.batch / 1000)
+        if watch.improved(numbers(readings, self.gallery.chosen_by)):
             _copy(weights, self.folder.weights("best"))
         checkpoint.thin(self.folder.checkpoints)
         self.state = {**when, "snapshot": snapshot.relative_to(self.own.resolve()).as_posix()}
@@ -209,11 +233,12 @@ class Session:
             "options": self.words,
             "hardware": hardware(self.device),
             "versions": {"echogan": __version__, "official": f"{flavour.name} {flavour.commit[:7]}"},
-            "chosen_by": f"{'KID_lite0' if encoders.available('lite0') else 'SWD'} of the VAL readings",
+            "chosen_by": f"{Gallery.criterion()} of the VAL readings",
         }
 
 
-def _refuse_changes(where, new):
+def _adopted(where, new, going_on):
+    """`new`, after what the run at `where` was where it is `going_on`; a `BadInput` names what makes other numbers."""
     old = read_json(where.config)
     changes = differences(old.get("config", {}), new["config"])
     changes += differences(old.get("settings", {}), new["settings"], ("kimg", "snap", "gpus", "device"))
@@ -224,6 +249,14 @@ def _refuse_changes(where, new):
             f"{where.path} was made otherwise ({'; '.join(changes)}); go on with it as it was, or under another name, "
             "or set ECHOGAN_EXPERIMENTS to a folder of your own"
         )
+    if not going_on:
+        return new
+    return {
+        **new,
+        "hardware": in_turn(old.get("hardware", new["hardware"]), new["hardware"]),
+        "versions": all_in_turn(old.get("versions", {}), new["versions"]),
+        "chosen_by": old.get("chosen_by", new["chosen_by"]),
+    }
 
 
 def _copy(source, target):
