@@ -138,6 +138,13 @@ def test_no_path_belongs_to_one_machine(path):
 
 
 @every_training_notebook
+def test_no_text_promises_to_train_on_one_recording(path):
+    """It is of one patient, and splits are by patient."""
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert not re.search(r"\b(a|one|your) (DICOM|video)\b", text)
+
+
+@every_training_notebook
 def test_links_lead_to_files_and_one_to_the_troubleshooting_page(path):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", "\n".join(cell.source for cell in read(path).cells))
     assert any("TROUBLESHOOTING" in link for link in links)
