@@ -249,6 +249,12 @@ def test_commands_name_the_run_that_was_trained_and_stand_where_there_is_a_comma
     assert trained and set(trained) == {"NAME"}
 
 
+def test_where_the_official_code_leaves_its_run_is_said_wherever_a_folder_of_runs_is_named():
+    cells = [cell.source for cell in read(BY_NAME["StyleGAN2_ADA"]).cells if cell.cell_type == "markdown"]
+    named = [source for source in cells if re.search(r"`(experiments/)?stylegan2_ada/`", source)]
+    assert len(named) == 3 and all("stylegan2_ada_official/" in source for source in named)
+
+
 @every_training_notebook
 def test_openmp_is_told_to_spin_shortly_before_torch_loads(path):
     """Beside another program the default made the notebook's training more than five times as slow."""
