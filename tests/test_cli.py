@@ -1,6 +1,8 @@
 """The command line as a user types it, in process: one line out, one sentence when it fails, the right exit code."""
 
 import re
+import sys
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import cv2
@@ -256,6 +258,19 @@ def test_doctor_names_the_precision_that_training_will_use(monkeypatch, autocast
     chosen = autocast and getattr(torch, autocast)
     monkeypatch.setattr("echogan.engine.launch.pick_precision", lambda name, device: chosen)
     assert next(doctor._precision()).state.startswith(told)
+
+
+def test_doctors_remedies_keep_the_pinned_versions(monkeypatch):
+    from echogan import doctor
+
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setattr(doctor, "version", missing)
+    for finding in (*doctor._torchvision(), *doctor._packages()):
+        assert re.search(r"uv pip install .*-c \S*constraints\.txt ", finding.remedy), finding
+
+
+def missing(name):
+    raise PackageNotFoundError(name)
 
 
 def test_doctor_names_what_it_finds(capsys, monkeypatch, tmp_path):

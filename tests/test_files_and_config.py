@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from echogan.config import RunFolder, Settings, changed, config_of_run, differences, folder, home
+from echogan import config
+from echogan.config import RunFolder, Settings, changed, config_of_run, differences, folder, home, installing
 from echogan.errors import BadInput, nearest
 from echogan.files import atomic, atomic_folder, read_json, write_json, write_text
 
@@ -157,6 +158,21 @@ def test_results_follow_experiments_that_were_moved(tmp_path, monkeypatch):
     assert folder("results") == tmp_path / "experiments" / "results"  # as tests/conftest.py moves them
     monkeypatch.delenv("ECHOGAN_EXPERIMENTS")
     assert folder("results") == home() / "results"
+
+
+def test_what_installs_a_package_is_there_and_keeps_the_versions_of_a_checkout(tmp_path, monkeypatch):
+    """`make` leaves an environment without pip, and a uv that is on no PATH."""
+    monkeypatch.setattr(config, "home", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for pip, told in ((object(), "pip install x y"), (None, "uv pip install x y")):
+        monkeypatch.setattr(config, "find_spec", lambda name, pip=pip: pip)
+        assert installing("x y") == told
+    (tmp_path / "constraints.txt").touch()
+    write_text(tmp_path / ".uv" / "bin" / "uv", "")
+    for found, uv in (("/bin/uv", "uv"), (None, Path(".uv/bin/uv"))):
+        monkeypatch.setattr(config.shutil, "which", lambda name, found=found: found)
+        assert installing("x") == f"{uv} pip install -c constraints.txt x"
+        assert installing("x", "--reinstall") == f"{uv} pip install --reinstall -c constraints.txt x"
 
 
 def test_the_config_of_a_run_is_known_by_its_name():

@@ -138,6 +138,13 @@ def test_no_path_belongs_to_one_machine(path):
 
 
 @every_training_notebook
+def test_no_text_promises_to_train_on_one_recording(path):
+    """It is of one patient, and splits are by patient."""
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert not re.search(r"\b(a|one|your) (DICOM|video)\b", text)
+
+
+@every_training_notebook
 def test_links_lead_to_files_and_one_to_the_troubleshooting_page(path):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", "\n".join(cell.source for cell in read(path).cells))
     assert any("TROUBLESHOOTING" in link for link in links)
@@ -240,6 +247,12 @@ def test_commands_name_the_run_that_was_trained_and_stand_where_there_is_a_comma
     assert "`echogan " not in here and f"printed after `{architecture(path)}/`):" in there
     trained = re.findall(r"\w+/(\w+)", " ".join(re.findall(r"`echogan (?!train)[^`]*`", there)))
     assert trained and set(trained) == {"NAME"}
+
+
+def test_where_the_official_code_leaves_its_run_is_said_wherever_a_folder_of_runs_is_named():
+    cells = [cell.source for cell in read(BY_NAME["StyleGAN2_ADA"]).cells if cell.cell_type == "markdown"]
+    named = [source for source in cells if re.search(r"`(experiments/)?stylegan2_ada/`", source)]
+    assert len(named) == 3 and all("stylegan2_ada_official/" in source for source in named)
 
 
 @every_training_notebook

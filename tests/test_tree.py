@@ -70,7 +70,9 @@ def test_the_citation_file_is_what_citation_readers_take():
     assert cff["cff-version"] == "1.2.0" and cff["type"] == "software" and cff["title"] and cff["message"]
     assert all("name" in author or {"family-names", "given-names"} <= author.keys() for author in cff["authors"])
     assert f'version = "{cff["version"]}"' in project and f'license = "{cff["license"]}"' in project
-    assert datetime.date.fromisoformat(str(cff["date-released"]))
+    unreleased = f"{cff['version']} (unreleased)" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert unreleased or datetime.date.fromisoformat(str(cff["date-released"]))
+    assert not (unreleased and "date-released" in cff)
     cited = {reference.get("doi") for reference in cff["references"]}
     bib = (ROOT / "publications" / "references.bib").read_text(encoding="utf-8")
     assert cited and all(doi in bib for doi in cited)

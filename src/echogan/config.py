@@ -3,8 +3,10 @@
 import hashlib
 import os
 import re
+import shutil
 import typing
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from echogan.errors import BadInput, at_least, nearest
@@ -57,6 +59,19 @@ def or_shipped(text):
     """`, or take shipped:<arch>` where weights of the architecture of `<arch>/<config>` come along, for a remedy."""
     arch = next((name for name in shipped() if name in Path(text).parts), None)
     return f", or take the weights that come along: {SHIPPED}{arch}" if arch else ""
+
+
+def installing(packages, options=""):
+    """The command that installs packages here, for a remedy; `options` are of uv alone.
+
+    In a checkout at its pinned versions, by uv, as its environments have no pip: make may have put that into .uv/.
+    """
+    pins, made = home() / "constraints.txt", home() / ".uv" / "bin" / "uv"
+    if not pins.is_file() and not options and find_spec("pip"):  # an installed wheel, Colab
+        return f"pip install {packages}"
+    uv = shown(made) if made.is_file() and not shutil.which("uv") else "uv"
+    pinned = ["-c", str(shown(pins))] if pins.is_file() else []
+    return " ".join([str(uv), "pip", "install", *options.split(), *pinned, packages])
 
 
 def shown(path):

@@ -7,10 +7,9 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from echogan.config import folder
+from echogan.config import folder, installing
 from echogan.errors import first_line
 
-REINSTALL = "take both from one source: uv pip install --torch-backend=auto --reinstall torch torchvision"
 NEEDED_GB = 2  # free disk for the demo with room to spare
 
 
@@ -39,17 +38,23 @@ def _torch():
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Finding("torch", f"does not import ({first_line(error)})", REINSTALL, fatal=True)
+        yield Finding("torch", f"does not import ({first_line(error)})", _reinstalling(), fatal=True)
         return
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
     yield Finding("torch", f"{torch.__version__} ({build}, {torch.get_num_threads()} threads)")
+
+
+def _reinstalling():
+    return f"take both from one source: {installing('torch torchvision', '--torch-backend=auto --reinstall')}"
 
 
 def _torchvision():
     try:
         import torchvision
     except Exception as error:  # torchvision of another build raises RuntimeError, OSError or ImportError
-        yield Finding("torchvision", f"does not import beside this torch ({first_line(error)})", REINSTALL, fatal=True)
+        yield Finding(
+            "torchvision", f"does not import beside this torch ({first_line(error)})", _reinstalling(), fatal=True
+        )
         return
     yield Finding("torchvision", torchvision.__version__)
 
@@ -66,9 +71,7 @@ def _gpu():
             yield Finding(f"GPU {i}", f"{p.name}, {p.total_memory / 2**30:.0f} GiB, driver {driver or 'unknown'}")
     elif driver:
         state = f"driver {driver} is there, but torch cannot use it"
-        yield Finding(
-            "GPU", state, "update the driver, or: uv pip install --torch-backend=auto --reinstall torch torchvision"
-        )
+        yield Finding("GPU", state, f"update the driver, or {_reinstalling()}")
     else:
         yield Finding("GPU", "none: training runs on the CPU, which suits the demo and the small configs")
 
@@ -96,7 +99,7 @@ def _packages():
         try:
             yield Finding(name, version(name))
         except PackageNotFoundError:
-            yield Finding(name, "missing", f"uv pip install -c constraints.txt {name}", fatal=name != "tyro")
+            yield Finding(name, "missing", installing(name), fatal=name != "tyro")
 
 
 def _weights():

@@ -194,3 +194,12 @@ def test_a_patient_in_two_splits_is_listed(frames, tmp_path):
     table.to_csv(tmp_path / "index.csv", index=False)
     with pytest.raises(BadInput, match=r"index\.csv has patients in more than one split: p0; give each to one split"):
         load_frames(tmp_path)
+
+
+@pytest.mark.parametrize("patients, who", [(1, "one patient"), (2, "2 patients")])
+def test_frames_of_too_few_patients_for_three_splits_ask_for_recordings_of_others(frames, patients, who):
+    few = frames.where(np.arange(len(frames)) < 2 * patients)  # two of each
+    with pytest.raises(BadInput, match=f"no VAL split: they are of {who}, .* give recordings of many patients"):
+        few.split("VAL")
+    with pytest.raises(BadInput, match=r"no VAL split; extract again, or give their index\.csv a VAL row"):
+        frames.where(frames.index["split"] != "VAL").split("VAL")

@@ -206,8 +206,11 @@ def test_folders_that_cannot_be_judged_are_refused(tmp_path):
         judge(blobs(20), study(), "test")
     with pytest.raises(BadInput, match="has 4 images of TEST; metrics need at least 16"):
         judge(blobs(20), study(16))
-    with pytest.raises(BadInput, match="has 4 images of TEST; metrics need at least 16"):
+    enough = r"give recordings of about 80 patients \(10% become TEST\), or lay them in folders train, val and test"
+    with pytest.raises(BadInput, match=f"has 4 images of TEST; metrics need at least 16, so {enough}"):
         engine.check_enough(study(16))
+    with pytest.raises(BadInput, match=r"has 15 images; metrics need at least 16, so give more images$"):
+        judge(blobs(20), write_folder(tmp_path / "few", blobs(15)))
     engine.check_enough(study(64))
 
 

@@ -10,7 +10,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import JPEGLSLossless
 
 from echogan.data.dicom import open_dicom
-from echogan.enhancement.clips import enhance_file, enhance_path
+from echogan.enhancement.clips import enhance_file, enhance_path, pictures_of, stem_of
 from echogan.enhancement.stream import Wanted, enhance_array
 from echogan.errors import BadInput
 from echogan.preprocessing.deidentify import extremes, inside, sector_of
@@ -148,6 +148,36 @@ def test_a_folder_may_hold_dicom_too(source, tmp_path):
     (tmp_path / "in" / "b.dcm").write_bytes(b"nothing")
     result = enhance_path(tmp_path / "in", tmp_path / "out", gain)
     assert [d.path.name for d in result.done] == ["a.dcm"] and "not a DICOM" in result.failed[0]
+
+
+def test_a_dicom_is_known_by_its_content_and_keeps_the_name_it_had(source, tmp_path):
+    folder = tmp_path / "in"
+    for name in ("disc/IM_0001", "1.2.840.5", "1.2.840.6"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder / name)
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (folder / "README").write_text("an export")
+    (folder / "film.mov").write_bytes(b"a film")
+    result = enhance_path(folder, tmp_path / "out", gain)
+    made = {path.relative_to(tmp_path / "out").as_posix() for path in (d.path for d in result.done)}
+    assert made == {"disc/IM_0001", "1.2.840.5", "1.2.840.6"} and not result.failed
+    assert pydicom.dcmread(tmp_path / "out" / "disc" / "IM_0001").ImageType[0] == "DERIVED"
+    assert result.warnings == [
+        "2 files are of kinds that cannot be enhanced and were left out: 1 .mov, 1 without suffix"
+    ]
+    assert {stem_of(d.path) for d in result.done} == {"IM_0001", "1.2.840.5", "1.2.840.6"}
+    assert len(pictures_of(folder / "disc" / "IM_0001", 3)[0]) == 3
+
+
+def test_one_dicom_without_suffix_becomes_a_dicom_and_nothing_else(source, tmp_path):
+    plain = source.rename(tmp_path / "IM_0001")
+    for out in ("enhanced", "enhanced.dcm"):
+        assert pydicom.dcmread(enhance_file(plain, tmp_path / out, gain).path).NumberOfFrames == 5
+    with pytest.raises(BadInput, match=r"of another kind than .*IM_0001; let it end in \.dcm"):
+        enhance_file(plain, tmp_path / "enhanced.png", gain)
+    (tmp_path / "README").write_text("an export")
+    with pytest.raises(BadInput, match=r"README is not a recording to enhance; give .* a DICOM"):
+        enhance_file(tmp_path / "README", tmp_path / "README_enhanced", gain)
 
 
 def findings(path):

@@ -133,9 +133,11 @@ def test_the_command_says_what_it_did(run, tmp_path, capsys):
 def test_a_folder_with_a_broken_file_ends_with_1(run, tmp_path, capsys):
     write_avi(tmp_path / "in" / "good.avi", scan(3))
     (tmp_path / "in" / "bad.avi").write_bytes(b"nothing")
+    (tmp_path / "in" / "film.mov").write_bytes(b"nothing")
     assert main(["enhance", str(tmp_path / "in"), str(tmp_path / "out"), "--run", str(run), "--report", "none"]) == 1
     said = capsys.readouterr()
     assert "1 recording enhanced" in said.out and "bad.avi does not decode" in said.err and "Traceback" not in said.err
+    assert "left out: 1 .mov" in said.err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.avi"]
 
 

@@ -21,7 +21,7 @@ from echogan.engine.checkpoint import export
 from echogan.errors import BadInput
 from echogan.latent import directions as latent
 from echogan.latent.project import likeness, nearest_frames, normalised, project, rate
-from echogan.latent.space import Space, mixed, neighbours, sweep
+from echogan.latent.space import Space, mixed, neighbours, open_space, sweep
 from echogan.models import wgan
 from echogan.models.stylegan2_ada import Config, StyleGAN2ADA
 from tests.conftest import framed
@@ -96,6 +96,18 @@ def test_other_families_and_classes_are_told():
     with pytest.raises(BadInput, match="one latent space for each class"):
         Space(model(classes=2))
     assert Space(model(classes=2), label=1).of_seeds([0]).shape == (1, 16)
+
+
+def test_a_class_is_chosen_by_its_name_and_named_where_none_is_chosen(conditional, weights):
+    (end, _), (start, _) = (open_space(conditional, label=name) for name in ("systole", "diastole"))
+    assert (end.label, start.label) == (1, 0)
+    assert not torch.allclose(end.of_seeds([0]), start.of_seeds([0]))
+    with pytest.raises(BadInput, match=r"choose one by --label \(in a notebook: label\): diastole, systole$"):
+        open_space(conditional)
+    with pytest.raises(BadInput, match="has no class 'sistole'; did you mean 'systole'"):
+        open_space(conditional, label="sistole")
+    with pytest.raises(BadInput, match=r"trained without conditions.* has no class 'systole'; leave the label out"):
+        open_space(weights, label="systole")
 
 
 # ------------------------------------------------------------------------------------------------ directions
@@ -232,6 +244,14 @@ def weights(tmp_path):
 
 
 @pytest.fixture
+def conditional(tmp_path):
+    """A run with two classes."""
+    origin = {"arch": "stylegan2_ada", "name": "phase", "kimg": "3", "data": "test blobs"}
+    export(tmp_path / "phase.safetensors", model(classes=2), {**origin, "classes": '["diastole", "systole"]'})
+    return tmp_path / "phase.safetensors"
+
+
+@pytest.fixture
 def folder(tmp_path, frames):
     for name, image in zip(frames.index["file"], frames.images):
         write_png(tmp_path / "frames" / "images" / name, image)
@@ -251,6 +271,22 @@ def test_pictures_of_the_space(weights, folder, tmp_path, capsys):
     assert all((tmp_path / name).stat().st_size > 3000 for name in ("mix.png", "psi.png", "d.png", "near.png"))
     assert capsys.readouterr().out.count("\n") == 4
     assert run("latent", "mix", weights, tmp_path / "mix.jpg") == 1
+
+
+def test_every_command_opens_a_conditional_run_by_the_name_of_a_class(
+    conditional, folder, tmp_path, monkeypatch, lpips, capsys
+):
+    monkeypatch.setattr("echogan.encoders.lpips.lpips", lambda device="cpu": lpips)
+    commands = (
+        ("latent", "mix", conditional, tmp_path / "mix.png", "--coarse", 0, "--fine", 2),
+        ("latent", "truncation", conditional, tmp_path / "psi.png", "--n", 1, "--values", 1),
+        ("latent", "directions", conditional, tmp_path / "d.png", "--k", 1),
+        ("latent", "nearest", conditional, folder, tmp_path / "near.png", "--n", 1),
+        ("project", conditional, folder, tmp_path / "out", "--n", 1, "--steps", 10, "--device", "cpu"),
+    )
+    for words in commands:
+        assert run(*words) == 1 and "diastole, systole" in capsys.readouterr().err
+        assert run(*words, "--label", "systole") == 0, words
 
 
 def test_directions_say_what_they_change_where_there_is_a_segmenter(weights, tmp_path):
@@ -284,7 +320,7 @@ def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
 EXPLORER = Path(__file__).parents[2] / "results" / "Latent_Explorer.ipynb"
 
 
-def explored(weights, monkeypatch):
+def explored(weights, monkeypatch, label=""):
     """What every code cell of the notebook displays, with a small run."""
     shown = []
     monkeypatch.setattr(notebook, "display", shown.append)
@@ -294,8 +330,17 @@ def explored(weights, monkeypatch):
     space: dict = {}
     for cell in (cell for cell in nbformat.read(EXPLORER, 4).cells if cell.cell_type == "code"):
         exec(compile(cell.source, f"<cell {cell.id}>", "exec"), space)
-        space["run"] = str(weights)
+        if "parameters" in cell.metadata.get("tags", []):
+            space |= {"run": str(weights), "label": label}
     return shown
+
+
+def test_the_explorer_opens_as_it_stands_and_by_the_class_of_a_conditional_run(conditional, monkeypatch):
+    cell = next(cell for cell in nbformat.read(EXPLORER, 4).cells if "parameters" in cell.metadata.get("tags", []))
+    space: dict = {}
+    exec(cell.source, space)
+    assert open_space(space["run"], space["kimg"], space["device"], space["label"])[0].size == 64
+    assert len(explored(conditional, monkeypatch, "systole")) == 5
 
 
 def test_the_explorer_runs_from_top_to_bottom_and_its_picture_follows_the_sliders(weights, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from pydicom import Dataset, Sequence, dcmread
 from pydicom.data import get_testdata_file
 
+from echogan.data.camus.study import open_camus
 from echogan.errors import BadInput
 from echogan.preprocessing.extract import extract
 from echogan.preprocessing.sources import find_source
@@ -184,3 +185,10 @@ def test_camus_has_a_command_of_its_own(tmp_path, file):
     for source in (tmp_path / "study", path):
         with pytest.raises(BadInput, match="prepare it with `echogan camus`"):
             find_source(source)
+
+
+def test_a_zip_of_camus_which_that_command_does_not_read_is_to_be_unpacked(tmp_path):
+    path = zipped(tmp_path / "camus.zip", {"patient0001/patient0001_4CH_ED.nii.gz": b""})
+    for read in (find_source, open_camus):
+        with pytest.raises(BadInput, match=r"camus\.zip .*; unpack it and give the folder"):
+            read(path)

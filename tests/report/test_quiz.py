@@ -181,6 +181,9 @@ def weights(path, module, name):
     return str(path)
 
 
+QUIZ = Path(__file__).parents[2] / "results" / "Blinded_Quiz.ipynb"
+
+
 @pytest.fixture
 def parameters(tmp_path):
     """What a reader would write into the second cell, with small networks and frames of two domains."""
@@ -199,8 +202,7 @@ def test_the_notebook_asks_and_scores(parameters, monkeypatch):
     widgets = pytest.importorskip("ipywidgets")
     shown, scope = [], {}
     monkeypatch.setattr(notebook, "display", shown.append)
-    path = Path(__file__).parents[2] / "results" / "Blinded_Quiz.ipynb"
-    _, made, asked, scored = (c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code")
+    _, made, asked, scored = (c.source for c in nbformat.read(QUIZ, 4).cells if c.cell_type == "code")
     scope.update(parameters)
     for cell in (made, asked):
         exec(cell, scope)
@@ -210,3 +212,16 @@ def test_the_notebook_asks_and_scores(parameters, monkeypatch):
     exec(scored, scope)
     assert len(shown) == 2 and len(read_answers(parameters["answers"])) == 18
     assert set(score(scope["quiz"].answers)["chosen"]) == {0.5}  # always left
+
+
+def test_what_the_notebook_names_is_made_by_the_commands_beside_it_and_its_absence_is_said(tmp_path, monkeypatch):
+    cells, scope = nbformat.read(QUIZ, 4).cells, {}
+    exec(next(c.source for c in cells if c.cell_type == "code"), scope)
+    commands = next(c.source for c in cells if "    echogan" in c.source)
+    assert f" {scope['frames']} " in commands
+    for run in ("generator", "enhancer"):
+        assert f"echogan train {scope[run].replace('/', ' ')} --data {scope['frames']} " in commands
+    monkeypatch.chdir(tmp_path)
+    made = next(c.source for c in cells if "prepare_unpaired" in c.source)
+    with pytest.raises(BadInput, match=r"quality_frames or .*quality_frames does not exist; use .* a folder of frames"):
+        exec(made, {**scope, "frames": "nowhere/quality_frames"})

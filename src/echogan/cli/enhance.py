@@ -37,7 +37,7 @@ def enhance(
     Only pixels inside the ultrasound sector change; at strength 0 none does. AVI is written without loss (FFV1), MP4 is lossy.
 
     Args:
-        source: PNG (8 or 16 bits), AVI, MP4 or DICOM (.dcm; comes out grey, marked, without patient tags), or a folder of them.
+        source: PNG (8 or 16 bits), AVI, MP4 or DICOM (.dcm or not; comes out grey, marked, without patient tags), or a folder.
         out: file of the same kind, or folder, to make.
         run: a run, <arch>/<config>, or a .safetensors file.
         strength: 0 = the input, 1 = all that the run would change.
@@ -69,7 +69,7 @@ def enhance(
         result = enhance_path(source, out, enhancer, wanted, tell)
     if report != "none":
         result.failed += report_beside(result.done, run, enhancer, wanted, wish)
-    for sentence in result.failed:
+    for sentence in (*result.warnings, *result.failed):
         print(f"echogan: {sentence}", file=sys.stderr)
     for done in result.done:
         for sentence in done.warnings:

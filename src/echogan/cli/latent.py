@@ -18,6 +18,7 @@ def project(
     plus: bool = False,
     seed: int = 0,
     kimg: float | None = None,
+    label: str = "",
     device: Device = "auto",
 ):
     """Find real frames in the latent space of a run, beside the TRAIN frame that is nearest to each.
@@ -32,6 +33,7 @@ def project(
         plus: W+, a latent of its own for every layer: closer, less typical.
         seed: of the noise maps it starts from.
         kimg: moment of training; the nearest kept weights are used.
+        label: class of a conditional run, e.g. systole.
         device: where to compute.
     """
     from echogan.data.frames import load_frames
@@ -42,14 +44,14 @@ def project(
     from echogan.report.style import simulated
 
     where = pick_device(device)
-    space, header = open_space(run, kimg, where)
+    space, header = open_space(run, kimg, where, label)
     with Bar("project", "step") as tell:
         real = load_frames(frames)
         table, pictures = projected(space, real, lpips(where), out, split.upper(), n, steps, plus, seed, tell)
     told = f"{len(table)} {split.upper()} frames of {real.kind}{simulated(real.kind)}, among "
     told += f"{len(real.split('TRAIN')):,} TRAIN frames"
     told += f". {steps} steps in {'W+' if plus else 'W'} with the noise maps, on {hardware(where)}"
-    _draw_projection(out / "figure.png", table, pictures, f"{_origin(space, header)} Data: {told}.")
+    _draw_projection(out / "figure.png", table, pictures, f"{_origin(space, header, label)} Data: {told}.")
     closer = (table["LPIPS"] < table["LPIPS_nearest"]).mean()
     print(
         f"{len(table)} {split} frames in {header['arch']}/{header['name']}: LPIPS {table['LPIPS'].median():.3f}, to the "
@@ -85,6 +87,7 @@ def mix(
     fine: tuple[int, ...] = (10, 11, 12, 13, 14),
     border: int = 4,
     truncation: float = 0.7,
+    label: str = "",
     device: Steady = "cpu",
 ):
     """Draw a style-mixing grid: the layout of each row's seed with the texture of each column's.
@@ -96,11 +99,12 @@ def mix(
         fine: seeds of the columns.
         border: layers that the row decides.
         truncation: below 1 less varied and more typical.
+        label: class of a conditional run, e.g. systole.
         device: where to compute.
     """
     from echogan.latent.space import mixed
 
-    space, caption = _open(run, device)
+    space, caption = _open(run, device, label)
     words = dict(rows=[f"layout {s}" for s in coarse], columns=[f"texture {s}" for s in fine])
     title = f"Style mixing: layers 1 to {border} of the row, the rest of the column"
     _write(out, mixed(space, coarse, fine, border, truncation), title, f"{caption} Truncation {truncation:g}.", **words)
@@ -113,6 +117,7 @@ def truncation(
     n: int = 5,
     seed: int = 0,
     values: tuple[float, ...] = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2),
+    label: str = "",
     device: Steady = "cpu",
 ):
     """Draw what truncation does: every seed on its way to the mean latent and beyond itself.
@@ -123,11 +128,12 @@ def truncation(
         n: seeds.
         seed: the first.
         values: truncations; 0 is the mean latent.
+        label: class of a conditional run, e.g. systole.
         device: where to compute.
     """
     from echogan.latent.space import sweep
 
-    space, caption = _open(run, device)
+    space, caption = _open(run, device, label)
     seeds = range(seed, seed + n)
     words = dict(rows=[f"seed {s}" for s in seeds], columns=[f"{v:g}" for v in values])
     _write(out, sweep(space, seeds, values), "Truncation", caption, **words)
@@ -142,6 +148,7 @@ def directions(
     seed: int = 0,
     truncation: float = 0.7,
     segmenter: str | None = None,
+    label: str = "",
     device: Steady = "cpu",
 ):
     """Draw the directions that change images most (SeFa), a strip for each, and what each changes.
@@ -156,11 +163,12 @@ def directions(
         seed: of the image that is moved.
         truncation: of that image.
         segmenter: run of one (segmenter/NAME) that finds the ventricle in such pictures.
+        label: class of a conditional run, e.g. systole.
         device: where to compute.
     """
     from echogan.latent import directions as latent
 
-    space, caption = _open(run, device)
+    space, caption = _open(run, device, label)
     found = latent.directions(space, k, part)
     strips = latent.strips(space, found, range(seed, seed + SEEDS), STEPS, truncation)
     grey = latent.effects(strips, {"brightness": latent.brightness})["brightness"]
@@ -199,6 +207,7 @@ def nearest(
     n: int = 8,
     seed: int = 0,
     truncation: float = 1.0,
+    label: str = "",
     device: Steady = "cpu",
 ):
     """Draw samples of a run, each over the real TRAIN frame that it is nearest to.
@@ -210,6 +219,7 @@ def nearest(
         n: samples.
         seed: of the first.
         truncation: below 1 less varied and more typical.
+        label: class of a conditional run, e.g. systole.
         device: where to compute.
     """
     import numpy as np
@@ -217,7 +227,7 @@ def nearest(
     from echogan.data.frames import load_frames
     from echogan.latent.space import neighbours
 
-    space, caption = _open(run, device)
+    space, caption = _open(run, device, label)
     with Bar("nearest", "image") as tell:
         real = load_frames(frames).split("TRAIN")
         samples, close, distance, _ = neighbours(space, range(seed, seed + n), real, truncation, tell)
@@ -226,19 +236,20 @@ def nearest(
     _write(out, np.stack([samples, close]), "Nearest real frame of each sample", note, **words)
 
 
-def _open(run, device):
+def _open(run, device, label):
     """(the space of a run, what a caption must say of it)."""
     from echogan.engine.launch import pick_device
     from echogan.latent.space import open_space
 
-    space, header = open_space(run, device=pick_device(device))
-    return space, _origin(space, header)
+    space, header = open_space(run, device=pick_device(device), label=label)
+    return space, _origin(space, header, label)
 
 
-def _origin(space, header):
+def _origin(space, header, label):
     from echogan.report.style import simulated
 
-    trained = f"{header['arch']}/{header['name']} at {header['kimg']:.4g} kimg, {space.size} px"
+    whose = f"{header['arch']}/{header['name']}{f', class {label},' if label else ''}"
+    trained = f"{whose} at {header['kimg']:.4g} kimg, {space.size} px"
     return f"Generated by {trained}, trained on: {header['data']}{simulated(header['data'])}."
 
 

@@ -131,11 +131,13 @@ def _caption(found, shows, enhancer, wanted, moments, machine):
 
 def report_beside(recordings, run, enhancer, wanted, wish):
     """Write OUT_trust.html and .png beside each enhanced recording (`Done`); returns the sentences on what failed."""
+    from echogan.enhancement.clips import stem_of
+
     failed, n = [], FULL if wish.full or wish.segment else QUICK
     for done in recordings:
         try:
             shows = _of_recording(done.source, n, wanted.sector)
-            report(run, enhancer, shows, wanted, done.path.with_name(f"{done.path.stem}_trust.html"), wish)
+            report(run, enhancer, shows, wanted, done.path.with_name(f"{stem_of(done.path)}_trust.html"), wish)
         except BadInput as error:
             failed.append(str(error))
     return failed

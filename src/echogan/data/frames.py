@@ -80,8 +80,16 @@ class FrameSet:
         """The frames of one split ("TRAIN", "VAL" or "TEST"; never empty), without duplicates."""
         part = self.where((self.index["split"] == name) & self.index["duplicate_of"].isna())
         if not len(part):
-            raise BadInput(f"the frames have no {name} split; extract again, or give their index.csv a {name} row")
+            raise BadInput(f"the frames have no {name} split{self._why_not(name)}")
         return part
+
+    def _why_not(self, name):
+        """What to do about a split that no frame is in."""
+        patients = self.index["patient"].nunique()
+        if 0 < patients < len(SPLITS):  # no split of theirs by patient could fill all
+            who = "one patient" if patients == 1 else f"{patients} patients"
+            return f": they are of {who}, and training needs others for VAL and TEST; give recordings of many patients"
+        return f"; extract again, or give their index.csv a {name} row"
 
     def domain(self, name):
         """The frames of one domain of an enhancer ("A" low or "B" good; never empty)."""

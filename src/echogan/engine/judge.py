@@ -39,6 +39,7 @@ from echogan.metrics import (
     variety,
 )
 from echogan.metrics.estimate import half_sample_error
+from echogan.preprocessing.splits import larger
 from echogan.sector import study_mask
 
 LEAST = 16  # images a side
@@ -252,10 +253,11 @@ def _reference(frames, split, n):
     """`n` frames of a split (all where n is None)."""
     part = _of_split(frames, split)
     if 0 < len(part) < LEAST:
-        raise BadInput(
-            f"the reference has {len(part)} images{'' if _undivided(frames) else f' of {split}'}; metrics need at least {LEAST}, "
-            "so give frames of more patients"
-        )
+        of, remedy = "", "give more images"
+        if not _undivided(frames):
+            patients = part.index["patient"].nunique() or len(part)
+            of, remedy = f" of {split}", larger(split, patients * LEAST / len(part))
+        raise BadInput(f"the reference has {len(part)} images{of}; metrics need at least {LEAST}, so {remedy}")
     part = part.where(np.isin(np.arange(len(part)), spread(np.arange(len(part)), n or len(part))))
     if len(part) and part.index["patient"].nunique(dropna=False) < 2:
         named = part.index["split"].iloc[0]

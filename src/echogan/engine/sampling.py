@@ -118,14 +118,20 @@ def _at_first(model):
     return {name: takes[name].default for name in model.choices if name in takes}
 
 
+def classes_of(header):
+    """Names of the classes of a conditional run, in their order; none of another."""
+    return json.loads(header.get("classes", "[]"))
+
+
 def class_of(header, name):
     """Number of a class by its name; None for no name."""
     if not name:
         return None
-    names = json.loads(header.get("classes", "[]"))
+    names = classes_of(header)
     if name not in names:
         has = f"it has {', '.join(names)}" if names else "it was trained without conditions"
-        raise BadInput(f"{header['arch']}/{header['name']} ({has}) has no class {name!r}{nearest(name, names)}")
+        remedy = nearest(name, names) if names else "; leave the label out"
+        raise BadInput(f"{header['arch']}/{header['name']} ({has}) has no class {name!r}{remedy}")
     return names.index(name)
 
 

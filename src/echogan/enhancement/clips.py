@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from echogan.data.clip import Clip
+from echogan.data.tree import Folder as Tree
 from echogan.enhancement import gate, mark
 from echogan.enhancement.media import SUFFIXES, into, open_medium, writer
 from echogan.enhancement.stream import FULL, Done, Tally, enhanced
 from echogan.errors import BadInput
 from echogan.preprocessing.deidentify import extremes, inside, sector_of
+from echogan.preprocessing.recordings import DICOM_HEAD, is_dicom, left_out
 from echogan.sector import ECHONET
 
 DICOM = ".dcm"
@@ -21,10 +23,11 @@ RESIDUAL_GAIN = 4  # of the residual map: grey levels for each grey level of cha
 
 @dataclass
 class Folder:
-    """What a folder of recordings became: the `Done` and the sentences on those that failed."""
+    """What a folder of recordings became: the `Done`, and sentences on those that failed and on what was left out."""
 
     done: list
     failed: list
+    warnings: list = field(default_factory=list)
 
 
 def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None):
@@ -36,12 +39,14 @@ def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None):
     source, out = Path(source), Path(out)
     if not source.is_dir():
         return Folder([enhance_file(source, out, enhance, wanted)], [])
-    names = sorted(p.relative_to(source) for p in source.rglob("*") if p.suffix.lower() in (*SUFFIXES, DICOM))
+    files = Tree(source).names()
+    names = [name for name in files if _is_recording(source / name)]
     if not names:
-        raise BadInput(f"{source} holds no recording; give a folder with {', '.join((*SUFFIXES, DICOM))}")
+        raise BadInput(f"{source} holds no recording; give a folder with {', '.join(SUFFIXES)} or DICOM files")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists and is not empty; choose another folder")
-    result = Folder([], [])
+    others = sorted(set(files) - set(names))
+    result = Folder([], [], left_out(others, "are of kinds that cannot be enhanced"))
     for number, name in enumerate(names, 1):
         try:
             result.done.append(enhance_file(source / name, out / name, enhance, wanted))
@@ -53,12 +58,12 @@ def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None):
 
 
 def enhance_file(source, out, enhance, wanted=FULL):
-    """Enhance one recording into the new file `out` of the same suffix; returns its `Done`. Errors leave nothing behind."""
+    """Enhance one recording into the new file `out` of the same kind; returns its `Done`. Errors leave nothing behind."""
     source, out = Path(source), Path(out)
     extras = {name: out.with_name(f"{out.stem}_{name}{out.suffix}") for name in _EXTRAS if getattr(wanted, name)}
     files = [out, *extras.values()]
     _check(source, files, wanted)
-    if source.suffix.lower() == DICOM:
+    if _is_dicom(source):
         from echogan.enhancement.dicom import enhance_dicom  # brings pydicom, which other recordings never need
 
         return enhance_dicom(source, out, enhance, wanted)
@@ -82,7 +87,7 @@ def enhance_file(source, out, enhance, wanted=FULL):
 
 def pictures_of(source, n, sector="auto"):
     """(frames uint8 (at most n, H, W) spread evenly over a recording, its sector (H, W), which frames they are)."""
-    if Path(source).suffix.lower() == DICOM:
+    if _is_dicom(Path(source)):
         from echogan.enhancement.dicom import opened
 
         recording, mask, _, _ = opened(Path(source))
@@ -109,16 +114,38 @@ def sector_mask(medium, which="auto"):
     return inside(sector_of(stub, seen))
 
 
+def stem_of(path):
+    """The name of a recording without its suffix; of a DICOM called by numbers (1.2.840.5) all of it, or two would share one."""
+    return path.stem if path.suffix.lower() in (*SUFFIXES, DICOM) else path.name
+
+
 # ------------------------------------------------------------------------------------------------ one recording
 
 
+def _is_recording(path):
+    return path.suffix.lower() in SUFFIXES or _is_dicom(path)
+
+
+def _is_dicom(path):
+    """By its suffix or, where that says nothing, by its first bytes."""
+    suffix = path.suffix.lower()
+    if suffix in (*SUFFIXES, DICOM):
+        return suffix == DICOM
+    try:
+        with open(path, "rb") as file:
+            return is_dicom(path.name, file.read(DICOM_HEAD))
+    except OSError:  # missing, or nobody may read it
+        return False
+
+
 def _check(source, files, wanted):
-    out = files[0]
+    out, dicom = files[0], _is_dicom(source)
     if not 0 <= wanted.strength <= 1:
         raise BadInput(f"the strength is 0 (the input) to 1 (all of it), got {wanted.strength:g}")
-    if source.suffix.lower() != out.suffix.lower():
-        raise BadInput(f"{out} would be of another kind than {source}; let it end in {source.suffix}")
-    if source.suffix.lower() == DICOM and (len(files) > 1 or wanted.sector != "auto"):
+    if out.suffix.lower() not in (source.suffix.lower(), DICOM if dicom else None):
+        suffix = DICOM if dicom else source.suffix
+        raise BadInput(f"{out} would be of another kind than {source}; let it end in {suffix}")
+    if dicom and (len(files) > 1 or wanted.sector != "auto"):
         raise BadInput(
             f"{source} is a DICOM, of which only the enhanced object is written, on the sector that it shows"
         )

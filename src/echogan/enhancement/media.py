@@ -44,7 +44,9 @@ def open_medium(path):
     """The `Medium` at `path`: .png of 8 or 16 bits, .avi or .mp4; a `BadInput` for what is missing, broken or another."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise BadInput(f"{path} is not a recording to enhance; give {', '.join(SUFFIXES)}, .dcm, or a folder of them")
+        raise BadInput(
+            f"{path} is not a recording to enhance; give {', '.join(SUFFIXES)}, a DICOM, or a folder of them"
+        )
     if path.suffix.lower() == ".png":
         return _still(path)
     film = open_video(path)

@@ -7,21 +7,27 @@ from echogan.config import seed_of
 from echogan.contract import BLOCK
 from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import resized, to_grey
-from echogan.engine.sampling import find_weights
+from echogan.engine.sampling import class_of, classes_of, find_weights
 from echogan.errors import BadInput, finite
 from echogan.metrics.registration import Gallery
 
 
 class Space:
-    """A generator in evaluation mode, addressed by its latents; of a conditional one, `label` is the class of all images."""
+    """A generator in evaluation mode, addressed by its latents; of a conditional one, `label` is the class of all images.
 
-    def __init__(self, model, label=None):
+    `names` are those of the classes, for whoever has chosen none.
+    """
+
+    def __init__(self, model, label=None, names=()):
         if not hasattr(getattr(model, "G", None), "w_mean"):
             raise BadInput(f"{type(model).__name__} has no latent space W; choose a run of stylegan2_ada")
         self.G, self.label = model.eval().requires_grad_(False).G, label
         self.device, self.size = self.G.w_mean.device, self.G.maps[-1]
         if self.G.mapping.classes and label is None:
-            raise BadInput("a conditional run has one latent space for each class; choose one by its label")
+            known = f": {', '.join(names)}" if names else ""
+            raise BadInput(
+                f"a conditional run has one latent space for each class; choose one by --label (in a notebook: label){known}"
+            )
 
     @torch.no_grad()
     def of_seeds(self, seeds, truncation=1.0):
@@ -55,10 +61,13 @@ class Space:
         return torch.cat(parts).cpu().numpy()
 
 
-def open_space(source, kimg=None, device="cpu", label=None):
-    """(`Space` of a run, <arch>/<config> or .safetensors file, the header of its weights)."""
+def open_space(source, kimg=None, device="cpu", label=""):
+    """(`Space` of a run, <arch>/<config> or .safetensors file, the header of its weights).
+
+    label: name of a class, of a conditional run.
+    """
     model, header = load_weights(find_weights(source, kimg), device)
-    return Space(model, label), header
+    return Space(model, class_of(header, label), classes_of(header)), header
 
 
 # ------------------------------------------------------------------------------------------------ three looks

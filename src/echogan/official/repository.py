@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from echogan.config import home, shown
+from echogan.config import home, installing, shown
 from echogan.engine.launch import ENVIRONMENT
 from echogan.errors import BadInput
 from echogan.official.launcher import SETTINGS
@@ -84,7 +84,7 @@ def find_repository(path=None):
 def _refuse_lacking(flavour):
     lacking = [name for name in flavour.needs if importlib.util.find_spec(name) is None]
     if lacking:
-        raise BadInput(f"the {flavour.name} code needs {', '.join(lacking)}: `uv pip install {' '.join(lacking)}`")
+        raise BadInput(f"the {flavour.name} code needs {', '.join(lacking)}: `{installing(' '.join(lacking))}`")
 
 
 def run_script(repository, words, log, device, each_line=lambda line: None, settings=None):

@@ -18,7 +18,7 @@ from echogan.preprocessing.jobs import Job, Source
 from echogan.preprocessing.splits import SHARES, check_names, check_patients, drawn, owners, seeded
 
 KIND = "ultrasound recordings"
-_DICOM_HEAD = 132  # bytes up to its mark
+DICOM_HEAD = 132  # bytes up to the end of its mark
 # What is colour in a sector, as in a DICOM: on average, or in a small flow box.
 MEAN_CHROMA, COLOURED, COLOURED_SHARE = 6, 40, 0.01
 
@@ -32,9 +32,14 @@ def _reader(tree, name):
     path = PurePosixPath(name)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return read_video
-    if path.name.upper() == "DICOMDIR" or path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return None
-    return _read_dicom if tree.read(name, first=_DICOM_HEAD)[128:] == b"DICM" else None
+    return _read_dicom if is_dicom(path.name, tree.read(name, first=DICOM_HEAD)) else None
+
+
+def is_dicom(name, head):
+    """Whether a file is a DICOM by its first `DICOM_HEAD` bytes: exports often have no suffix. A DICOMDIR only lists others."""
+    return name.upper() != "DICOMDIR" and head[128:] == b"DICM"
 
 
 def read_video(path):
@@ -94,7 +99,7 @@ def recordings(tree, read_by, others, seed):
     check_patients(tree.root, [(shown.get(job.patient, job.patient), job.split) for job in jobs])
     kind = kind_of(tree.root, KIND) if tree.root.is_dir() else KIND
     splits = "as the source has them" if given else drawn(SHARES, "patients", seed, how)
-    return Source(tree.root, kind, jobs, splits, warnings=[*said, *moved, *_left_out(others), *beside])
+    return Source(tree.root, kind, jobs, splits, warnings=[*said, *moved, *left_out(others), *beside])
 
 
 def _job(tree, file, name, patient, split, reader):
@@ -124,12 +129,12 @@ def _named(found, patient, dicoms):
         yield f"{who}_{number[who]}" if place.file in dicoms else full if plain[short] > 1 else short
 
 
-def _left_out(others):
+def left_out(others, why="are no recordings"):
     """A sentence on files that are no recordings, by their kinds: names of files may be names of people."""
     others = [PurePosixPath(name) for name in others if name not in KIND_FILES]
     kinds = Counter(path.suffix.lower() or "without suffix" for path in others if path.name.upper() != "DICOMDIR")
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return [f"{kinds.total()} files are no recordings and were left out: {told}"] if kinds else []
+    return [f"{kinds.total()} files {why} and were left out: {told}"] if kinds else []
 
 
 def _patients(tree, found, dicoms):

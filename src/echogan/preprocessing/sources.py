@@ -46,9 +46,10 @@ def find_source(path, seed=0):
 
 def _refuse_camus(path, names):
     if any(name.lower().endswith(CAMUS_SUFFIXES) for name in names):
-        raise BadInput(
-            f"{path} holds files as CAMUS has them; prepare it with `echogan camus`, or use the notebook SPADE"
-        )
+        ways = "`echogan camus`, or use the notebook SPADE"
+        if path.suffix.lower() == ".zip":  # which neither of them reads
+            raise BadInput(f"{path} holds files as CAMUS has them; unpack it and give the folder to {ways}")
+        raise BadInput(f"{path} holds files as CAMUS has them; prepare it with {ways}")
 
 
 def is_study(folder):

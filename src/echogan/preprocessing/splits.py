@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from itertools import takewhile
+from math import ceil
 from pathlib import PurePosixPath
 
 from echogan.data.clip import SPLITS
@@ -111,6 +112,15 @@ def _kinds(groups, splits):
 def drawn(shares, of, seed, how):
     """How splits of ours came about, for the data card."""
     return f"{'/'.join(f'{share:.0%}' for share in shares)} of the {of} by hash (seed {seed}); {of} by {how}"
+
+
+def larger(split, patients):
+    """How a split comes to hold so many patients."""
+    share = dict(zip(SPLITS, SHARES))[split]
+    return (
+        f"give recordings of about {ceil(patients) / share:.0f} patients ({share:.0%} become {split}), or lay them in folders "
+        "train, val and test, which are taken as splits"
+    )
 
 
 def told(patients, how):

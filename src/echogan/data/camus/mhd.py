@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from echogan.config import installing
 from echogan.data.camus.view import check_shape
 from echogan.errors import BadInput
 
@@ -34,7 +35,7 @@ def _simple_itk(path):
         import SimpleITK
     except ImportError as error:
         raise BadInput(
-            f"{path} needs SimpleITK; install it with `pip install SimpleITK`, or take the NIfTI release"
+            f"{path} needs SimpleITK; install it with `{installing('SimpleITK')}`, or take the NIfTI release"
         ) from error
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     return SimpleITK

@@ -7,13 +7,16 @@ from echogan.data.camus.hdf5 import SUFFIXES, open_hdf5
 from echogan.data.camus.subset import is_subset, open_subset
 from echogan.errors import BadInput
 
+_WANTED = "give an HDF5 file, or the folder of a release"
+
 
 def open_camus(path):
     """The views at `path`: an HDF5 file, a folder that holds one, a public release or the subset's folder."""
     path = Path(path)
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
-            raise BadInput(f"{path} is no CAMUS data set; give an HDF5 file, or the folder of a release")
+            remedy = "unpack it and give the folder" if path.suffix.lower() == ".zip" else _WANTED
+            raise BadInput(f"{path} is no CAMUS data set; {remedy}")
         return open_hdf5(path)
     if not path.is_dir():
         raise BadInput(f"{path} is missing; give a CAMUS HDF5 file, or the folder of a release")
