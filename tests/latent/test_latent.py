@@ -1,17 +1,11 @@
 """The latent tools on a small StyleGAN2: what is measured on images, found by gradients or taken from weights."""
 
-import sys
-from pathlib import Path
-
-import cv2
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from echogan import notebook
 from echogan.cli import main
 from echogan.data.frames import save_index
 from echogan.data.images import write_png
@@ -23,19 +17,8 @@ from echogan.latent import directions as latent
 from echogan.latent.project import likeness, nearest_frames, normalised, project, rate
 from echogan.latent.space import Space, mixed, neighbours, open_space, sweep
 from echogan.models import wgan
-from echogan.models.stylegan2_ada import Config, StyleGAN2ADA
 from tests.conftest import framed
-
-
-def model(**settings):
-    torch.manual_seed(0)
-    made = StyleGAN2ADA(Config(**{"base": 256, "widest": 16, "latent": 16, "resolution": 32, "mapping": 2, **settings}))
-    with torch.no_grad():
-        for value in made.G.parameters():
-            value.mul_(1.2)
-        if not made.config.classes:
-            made.G.w_mean.copy_(made.G.latents(torch.randn(500, 16)).mean(0))
-    return made
+from tests.latent.conftest import model
 
 
 @pytest.fixture
@@ -237,21 +220,6 @@ def test_a_generator_of_two_resolutions_has_no_middle_ones():
 
 
 @pytest.fixture
-def weights(tmp_path):
-    path = tmp_path / "net.safetensors"
-    export(path, model(), {"arch": "stylegan2_ada", "name": "tiny", "kimg": "3", "data": "test blobs"})
-    return path
-
-
-@pytest.fixture
-def conditional(tmp_path):
-    """A run with two classes."""
-    origin = {"arch": "stylegan2_ada", "name": "phase", "kimg": "3", "data": "test blobs"}
-    export(tmp_path / "phase.safetensors", model(classes=2), {**origin, "classes": '["diastole", "systole"]'})
-    return tmp_path / "phase.safetensors"
-
-
-@pytest.fixture
 def folder(tmp_path, frames):
     for name, image in zip(frames.index["file"], frames.images):
         write_png(tmp_path / "frames" / "images" / name, image)
@@ -313,49 +281,3 @@ def test_project(weights, folder, tmp_path, capsys, monkeypatch, lpips):
     assert run(*words) == 1 and "is not empty" in capsys.readouterr().err
     assert run(*words[:3], tmp_path / "none", "--n", 0, "--device", "cpu") == 1
     assert "n must be 1 or more, got 0" in capsys.readouterr().err
-
-
-# ------------------------------------------------------------------------------------------------ the explorer
-
-EXPLORER = Path(__file__).parents[2] / "results" / "Latent_Explorer.ipynb"
-
-
-def explored(weights, monkeypatch, label=""):
-    """What every code cell of the notebook displays, with a small run."""
-    shown = []
-    monkeypatch.setattr(notebook, "display", shown.append)
-    monkeypatch.setattr(
-        notebook.style, "png", lambda figure, limit: cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()
-    )
-    space: dict = {}
-    for cell in (cell for cell in nbformat.read(EXPLORER, 4).cells if cell.cell_type == "code"):
-        exec(compile(cell.source, f"<cell {cell.id}>", "exec"), space)
-        if "parameters" in cell.metadata.get("tags", []):
-            space |= {"run": str(weights), "label": label}
-    return shown
-
-
-def test_the_explorer_opens_as_it_stands_and_by_the_class_of_a_conditional_run(conditional, monkeypatch):
-    cell = next(cell for cell in nbformat.read(EXPLORER, 4).cells if "parameters" in cell.metadata.get("tags", []))
-    space: dict = {}
-    exec(cell.source, space)
-    assert open_space(space["run"], space["kimg"], space["device"], space["label"])[0].size == 64
-    assert len(explored(conditional, monkeypatch, "systole")) == 5
-
-
-def test_the_explorer_runs_from_top_to_bottom_and_its_picture_follows_the_sliders(weights, monkeypatch):
-    widgets = pytest.importorskip("ipywidgets")
-    box, *strips = explored(weights, monkeypatch)
-    assert isinstance(box, widgets.VBox) and len(strips) == 4
-    *sliders, picture = box.children
-    assert [one.description for one in sliders] == ["a", "b", "way", "truncation", "border"]
-    for one, value in zip(sliders, (5, 7, 0.0, 0.3, 2)):
-        before = bytes(picture.value)
-        one.value = value
-        assert bytes(picture.value) != before, one.description
-
-
-def test_without_widgets_there_is_a_still_picture(weights, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    still, *strips = explored(weights, monkeypatch)
-    assert still.format == "png" and len(strips) == 4
