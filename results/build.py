@@ -81,8 +81,9 @@ VQGAN = (
         "Use of the codebook",
         "Bits of an image, share of the codes in use and their perplexity at the end of stage 1. `real - fake`: the smallest gap "
         "of the discriminator's mean scores at any reading: above 0 it never took reconstructions for the truer images.",
-        "show(*(codes.usage(run) for run in runs if codes.has_codes(run) and not run.published))\ncodes.table(runs).round(3)",
-        imports=("from echogan.report import codes",),
+        "show(*(codes.usage(run) for run in full_length(runs) if codes.has_codes(run) and not run.published))\n"
+        "codes.table(runs).round(3)",
+        imports=("from echogan.report import codes", "from echogan.report.run import full_length"),
     ),
     pictures(
         "Token maps",
@@ -172,7 +173,7 @@ PAGES = {
         "pix2pix", "Pix2pix", "What edges, masks and the weights mean", ("translate",), ALIKE + DISTANCES, more=PIX2PIX
     ),
     "SPADE": Page(
-        "spade", "SPADE", "What the critics and LabelMix mean", ("translate",), DISTANCES + ALIKE, more=SPADE
+        "spade", "SPADE", "What the critics and LabelMix mean", ("translate",), (*DISTANCES, "SSIM"), more=SPADE
     ),
     "CycleGAN_Enhancer": Page(
         "cyclegan",
@@ -273,7 +274,9 @@ def _trained(page):
         yield Section("Seeds", "", "show(seeds.figure(every, metrics[0]))")
     yield Section("All metrics at the best moment", "", "show(radar.figure(runs), width=900)")
     yield Section(
-        "Every config at its end", "Not at its best, if that came before.", "show(progress.every_config(runs))"
+        "Every config at its end",
+        "Not at its best, if that came before.",
+        "show(progress.every_config(runs), limit=120_000)",
     )
     chosen, which = "(one,) = best_runs(runs)", "the best config"
     if page.shown:

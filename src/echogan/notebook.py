@@ -30,9 +30,12 @@ EXPLORER = 720  # CSS pixels of its picture
 LARGE = 1_000_000  # bytes of a picture: notebooks are committed without it, so it may keep its dots
 
 
-def show(*figures, width=560):
-    """Display figures, or PNG files, as one picture: two abreast, each `width` CSS pixels wide, one where there is more room."""
-    pictures = _alike([_opened(figure) for figure in figures])
+def show(*figures, width=560, limit=LARGE):
+    """Display figures, or PNG files, as one picture: two abreast, each `width` CSS pixels wide, one where there is more room.
+
+    A figure of many samples keeps fewer dots under a smaller `limit` of bytes.
+    """
+    pictures = _alike([_opened(figure, limit) for figure in figures])
     ends = [0] * min(2, len(pictures))  # how far down each column is filled
     places = []
     for picture in pictures:
@@ -47,8 +50,8 @@ def show(*figures, width=560):
     display(Image(data.getvalue(), width=len(ends) * width))
 
 
-def _opened(figure):
-    source = figure if isinstance(figure, Path) else BytesIO(style.png(figure, limit=LARGE))
+def _opened(figure, limit):
+    source = figure if isinstance(figure, Path) else BytesIO(style.png(figure, limit=limit))
     return Picture.open(source).convert("RGB")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echogan.report import across, heatmap, ladder, readme, violin
+from echogan.report import across, heatmap, ladder, lines, readme, style, violin
 from echogan.report.run import labels
 from echogan.report.runs import read_run, read_runs
 from tests.report.conftest import slim, write_run
@@ -114,3 +114,17 @@ def test_a_config_that_was_asked_for_fewer_images_is_not_the_best_and_one_that_s
     path.write_text(json.dumps(record))
     assert [run.name for run in across.best_runs(read_runs(experiments), "SWD")] == ["gp"]
     assert [run.name for run in across.best_runs(read_runs(experiments, "wgan", "lp"), "SWD")] == ["lp"]
+
+
+def test_lines_and_radars_leave_out_what_was_shown_fewer_images_and_say_so(experiments):
+    path = experiments / "wgan/lp/config.json"
+    record = json.loads(path.read_text())
+    record["settings"]["kimg"] *= 0.5
+    path.write_text(json.dumps(record))
+    runs = read_runs(experiments)
+    figure = lines.figure(runs, "SWD")
+    assert "Left out: 1 config that was shown fewer images" in " ".join(figure.get_supxlabel().split())
+    names = [text.get_text() for text in figure.axes[0].texts]
+    assert "gp" in names and "W1†" in names and "lp" not in names
+    assert list(style.looks_of(runs))[-1].name == "lp"
+    assert "Left out" not in lines.figure([run for run in runs if run.name == "lp"], "SWD").get_supxlabel()

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from echogan.errors import BadInput
 from echogan.report import lines, losses, progress, radar, seeds, style
 from echogan.report.metrics import METRICS, leading, ranked_by, written
-from echogan.report.run import SHORT, on_usual_data, together
+from echogan.report.run import SHORT, full_length, on_usual_data, together
 
 
 def best_runs(runs, lead=None):
@@ -17,20 +17,13 @@ def best_runs(runs, lead=None):
     By the rule that chooses a run's weights, the lowest rolling median: one lucky reading makes no config the best. Runs on
     other data than most of their architecture, and those asked for fewer images than the others, are not ranked.
     """
-    best, runs = {}, _alike(runs)
+    best, usual = {}, on_usual_data(runs)
+    runs = full_length([run for run in runs if usual[run]])
     for run, curve in zip(runs, together(runs, lead or common_lead(runs))):
         row = curve.chosen() if curve else None
         if row is not None:
             best[run.arch] = min(best.get(run.arch, (np.inf, run)), (row["median"], run), key=lambda pair: pair[0])
     return [run for _, run in best.values()]
-
-
-def _alike(runs):
-    """Those that learnt from the data of most of their architecture, for as long as any other was asked to (or nearly)."""
-    usual, asked = on_usual_data(runs), {}
-    for run in filter(usual.get, runs):
-        asked[run.arch] = np.fmax(asked.get(run.arch, 0), run.asked)
-    return [run for run in runs if usual[run] and not run.asked < SHORT * asked[run.arch]]
 
 
 def common_lead(runs):

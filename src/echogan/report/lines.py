@@ -6,7 +6,7 @@ import pandas as pd
 from echogan.errors import BadInput
 from echogan.report import style
 from echogan.report.metrics import BANDS, METRICS, written
-from echogan.report.run import STAGES, together
+from echogan.report.run import STAGES, full_length, together
 
 LABEL, ROOM = 0.094, 0.85  # inches: of an end label, and of a figure's words above and below its axes
 FLOOR = "TRAIN"  # frames of the floor that training reads; other rows name theirs
@@ -25,6 +25,7 @@ CHOSEN = {
 def drawable(runs, name):
     """[(run, curve, look)] of the runs that measured metric `name`; looks stay those of the whole set of runs."""
     looks = style.looks_of(runs)
+    runs = full_length(runs)
     rows = [(run, curve, looks[run]) for run, curve in zip(runs, together(runs, name)) if curve is not None]
     if not rows:
         raise BadInput(f"no run of {', '.join(sorted({run.arch for run in runs})) or 'none'} has a reading of {name}")
@@ -71,7 +72,10 @@ def absent(runs, name):
 
 @style.styled
 def figure(runs, name):
-    """Metric `name` over kimg, one line per config, each named at its end; a star marks the weights to choose of all."""
+    """Metric `name` over kimg, one line per config, each named at its end; a star marks the weights to choose of all.
+
+    Configs that were asked for fewer images than the others are left out: their lines would end before there is much to see.
+    """
     rows = drawable(runs, name)
     curves = [curve for _, curve, _ in rows]
     height = max(2.4, ROOM + LABEL * (len(rows) + 1))
@@ -99,7 +103,15 @@ def _note(runs, rows):
     parts += dotted(curves)
     if curves[0].goal in CHOSEN and _best(curves):
         parts.append(f"Star: {CHOSEN[curves[0].goal]}")
-    return ". ".join([*parts, *absent(runs, metric.name)])
+    return ". ".join([*parts, *absent(full_length(runs), metric.name), *shorter(runs)])
+
+
+def shorter(runs):
+    """Part of a caption: how many configs are left out of a figure of `full_length` ones."""
+    number = len(runs) - len(full_length(runs))
+    return [
+        f"Left out: {number} config{'s' * (number > 1)} that {'were' if number > 1 else 'was'} shown fewer images"
+    ] * bool(number)
 
 
 def _scale(ax, curves):

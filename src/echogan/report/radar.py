@@ -9,7 +9,7 @@ import numpy as np
 from echogan.errors import BadInput
 from echogan.report import lines, style
 from echogan.report.metrics import ARROWS, METRICS, leading, ranges, ranked_by, written
-from echogan.report.run import together
+from echogan.report.run import full_length, together
 
 SPOKES = ("FID", "KID", "KID_lite0", "SWD", "spectrum_dB", "JSD", "JSD_root", "precision", "recall", "coverage")
 SPOKES += ("SSIM", "PSNR", "LPIPS")
@@ -18,8 +18,12 @@ MOST = 7
 
 @style.styled
 def figure(runs, title=None, names=None, lead=None):
-    """One small radar per run at its best moment (by the leading metric), all others hairline grey behind it."""
-    lead = lead or leading([run.measured for run in runs])
+    """One small radar per run at its best moment (by the leading metric), all others hairline grey behind it.
+
+    Configs that were asked for fewer images than the others are left out.
+    """
+    lead, looks, short = lead or leading([run.measured for run in runs]), style.looks_of(runs), lines.shorter(runs)
+    runs = full_length(runs)
     spokes = spokes_of(runs)
     moments = [(run, best_moment(run, lead)) for run, curve in zip(runs, together(runs, lead)) if curve]
     shown = [(run, kimg, values_at(run, spokes, kimg)) for run, kimg in moments if kimg is not None]
@@ -28,11 +32,10 @@ def figure(runs, title=None, names=None, lead=None):
     rows = -(-len(shown) // 2)
     pairs = [(run, curve) for run, _, _ in shown for curve in map(run.curve, spokes) if curve]
     title = title or lines.heading([run for run, *_ in shown], f"metrics at the best {lead}")
-    stages = lines.left_out(pairs)
+    stages = lines.left_out(pairs) + short
     height = 0.55 + 0.86 * rows + 0.3 * (rows == 1)  # one row shares its height with title and caption alone
     fig = style.new(height + 0.25 * bool(stages), title, _words(runs, pairs, lead, len(shown), stages))
     grid = fig.subplots(rows, 2, squeeze=False)
-    looks = style.looks_of(runs)
     for ax, row in zip(grid.flat, shown):
         _panel(ax, row, shown, spokes, looks[row[0]], names)
     for ax in grid.flat[len(shown) :]:

@@ -216,6 +216,15 @@ def on_usual_data(runs):
     return {run: run.data.get("fingerprint") == usual[run.arch] for run in runs}
 
 
+def full_length(runs):
+    """Those asked for as many images as any other of their architecture and side (as published, ours), or nearly."""
+    most = {}
+    for run in runs:
+        side = run.arch, run.published
+        most[side] = np.fmax(most.get(side, 0), run.asked)
+    return [run for run in runs if not run.asked < SHORT * most[run.arch, run.published]]
+
+
 def labels(runs):
     """{run: its label, with the kimg it was trained for where others went on for longer}."""
     ends = {run: float(run.metrics["kimg"].max()) if len(run.metrics) else np.nan for run in runs}

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from echogan.files import atomic
-from echogan.report.run import on_usual_data
+from echogan.report.run import full_length, on_usual_data
 
 COLUMN = 85 / 25.4  # inches
 LIMIT = 120_000  # bytes of a tracked figure
@@ -63,8 +63,12 @@ def looks(n):
 
 
 def looks_of(runs):
-    """{run: Look} by place: in every figure that is given the same runs a config looks the same, whichever of them it shows."""
-    return dict(zip(runs, looks(len(runs))))
+    """{run: Look} by place: in every figure that is given the same runs a config looks the same, whichever of them it shows.
+
+    Configs that were shown as many images as any come first, as some figures show them alone.
+    """
+    order = dict.fromkeys([*full_length(runs), *runs])
+    return dict(zip(order, looks(len(order))))
 
 
 def styled(draw):

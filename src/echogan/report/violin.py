@@ -77,4 +77,4 @@ def _note(runs, rows):
         note += "; bar: quartiles; white: median; density only between the extremes"
     if any(len(curve.trained) < ENOUGH for curve in curves):
         note += f"; fewer than {ENOUGH} readings: dots only"
-    return ". ".join([note, *lines.absent(runs, curves[0].metric.name)])
+    return ". ".join([note, *lines.absent(runs, curves[0].metric.name), *lines.shorter(runs)])
