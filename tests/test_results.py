@@ -132,7 +132,7 @@ def test_a_page_shows_what_there_is_and_names_what_lacks(name, places, monkeypat
         write_file(places / "results" / arch / file)
     made, figures, scope = builder.notebook(name), [], {}
     nbformat.validate(made)
-    monkeypatch.setattr(notebook, "show", lambda *shown, width=0: figures.extend(shown))
+    monkeypatch.setattr(notebook, "show", lambda *shown, **_: figures.extend(shown))
     for cell in made.cells:
         if cell.cell_type == "code":
             exec(cell.source, scope)

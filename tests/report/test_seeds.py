@@ -26,7 +26,7 @@ def runs(tmp_path):
     for seed in range(3):
         repeat(tmp_path, f"gp_seed{seed}" if seed else "gp", seed, final=20 + 10 * seed)
     repeat(tmp_path, "r1", 0)
-    repeat(tmp_path, "gp_seed7", 7, kimg=999)  # trained longer: no repeat
+    repeat(tmp_path, "gp_seed7", 7, kimg=210)  # trained longer: no repeat
     return read_runs(tmp_path)
 
 

@@ -17,7 +17,12 @@ PANELS = {  # what stands beside each other in a sheet of a run that makes image
     "cyclegan": ("input", "enhanced", ""),  # the way back or, where there is none, what was added
 }
 FEW, ACROSS = 4, 7  # with so few columns, moments stand below each other, each with so many pictures
-ROOM, TILE = 42, 0.56  # pictures that a figure of every config has room for; inches of the side of one
+ROOM, TILE, LABEL = (
+    42,
+    0.56,
+    0.66,
+)  # pictures that a figure of every config has room for; inches of one's side, of a name
+LONG = 10  # rows, beyond which they stand in two columns
 
 
 def panels_of(arch, given=""):
@@ -69,24 +74,43 @@ def every_config(runs):
     blocks = _last_of_each(runs)
     rows = [(name, tiles) for block in blocks.values() for name, tiles in block]
     n = min(ACROSS, max(3, ROOM // len(rows)), *(len(tiles) for _, tiles in rows))
+    abreast = 1 + (len(rows) > LONG)
     what = next(iter(blocks)) if len(blocks) == 1 else "pictures a row"
-    text = style.caption(runs, note=f"Shown: {n} {what}, {_when(runs)}, grey levels as made")
-    side, apart = min((style.COLUMN - 0.66) / n, TILE), 0.13 * (len(blocks) > 1)
-    height = 0.5 + side * len(rows) + apart * len(blocks)
-    fig = style.new(height, f"{runs[0].family}: samples of every config", text, width=side * n + 0.66)
-    fig.set_layout_engine("constrained", w_pad=0.03, h_pad=0.01, wspace=0.0, hspace=0.01)
-    parts = fig.subfigures(
-        len(blocks), 1, squeeze=False, height_ratios=[side * len(b) + apart for b in blocks.values()]
+    text = style.caption(runs, note=f"Shown: {n} {what}{_differing(runs)}, {_when(runs)}, grey levels as made")
+    side, apart = min((style.COLUMN - abreast * LABEL) / (abreast * n), TILE), 0.13 * (len(blocks) > 1)
+    heights = [side * -(-len(block) // abreast) + apart for block in blocks.values()]
+    fig = style.new(
+        0.5 + sum(heights), f"{runs[0].family}: samples of every config", text, width=abreast * (side * n + LABEL)
     )
+    fig.set_layout_engine("constrained", w_pad=0.03, h_pad=0.01, wspace=0.0, hspace=0.01)
+    parts = fig.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights)
     for part, (of, block) in zip(parts[:, 0], blocks.items()):
         if len(blocks) > 1:
             part.suptitle(
                 f"Made {'from' if of == LATENTS else 'of'} {of}", x=0.01, ha="left", fontsize=6, fontweight="bold"
             )
-        for axes, (heading, tiles) in zip(part.subplots(len(block), n, squeeze=False), block):
-            axes[0].set_ylabel(heading, rotation=0, ha="right", va="center", fontsize=5.5)
-            _show(axes, tiles)
+        _rows(part, block, n, abreast)
     return fig
+
+
+def _rows(part, block, n, abreast):
+    """The rows of a block below each other, in `abreast` columns."""
+    high = -(-len(block) // abreast)
+    grid = part.subplots(high, abreast * n, squeeze=False)
+    for ax in grid.flat:
+        ax.set_axis_off()
+    for k, (heading, tiles) in enumerate(block):
+        axes = grid[k % high, k // high * n :][:n]
+        axes[0].set_axis_on()
+        axes[0].set_ylabel(heading, rotation=0, ha="right", va="center", fontsize=5.5)
+        _show(axes, tiles)
+
+
+def _differing(runs):
+    """Part of a caption: that the pictures given are not the same for all, as of runs of several versions."""
+    given = [beside for run in runs if (beside := _apart(run, _readable(run)[-1])[0])]
+    alike = all(_equal(tiles, other.get(name)) for other in given for name, tiles in given[0].items())
+    return "" if alike else " (not the same ones for every config)"
 
 
 def _when(runs):
@@ -114,7 +138,8 @@ def _same(beside):
 
 
 def _equal(tiles, others):
-    return others is not None and np.array_equal(tiles, others)
+    """Whether as many pictures as both have are the same; a grid may have been cut."""
+    return others is not None and all(np.array_equal(*pair) for pair in zip(tiles, others))
 
 
 def gif(run, limit=GIF_LIMIT):
