@@ -51,7 +51,7 @@ def _readings(curve):
 
 
 def rows(runs):
-    """One row of a table for each group: the kimg that all its configs share, and their readings there, best first."""
+    """One row of a table for each group: the kimg that nearly all its configs share, and their readings there, best first."""
     for (family, made, fingerprint), pairs in groups(runs).items():
         curves = [curve for _, curve in pairs]
         if (kimg := shared(curves)) is not None:
@@ -66,8 +66,9 @@ def rows(runs):
 
 
 def _without(pairs, kimg):
-    """Those that were not read there, as they ended before."""
-    return list(dict.fromkeys(f"{_name(run)} none" for run, curve in pairs if kimg not in _readings(curve)))
+    """Those that were not read there under any seed, as they ended before."""
+    read = {run.listed for run, curve in pairs if kimg in _readings(curve)}
+    return list(dict.fromkeys(f"{_name(run)} none" for run, _ in pairs if run.listed not in read))
 
 
 def _name(run):

@@ -17,11 +17,8 @@ PANELS = {  # what stands beside each other in a sheet of a run that makes image
     "cyclegan": ("input", "enhanced", ""),  # the way back or, where there is none, what was added
 }
 FEW, ACROSS = 4, 7  # with so few columns, moments stand below each other, each with so many pictures
-ROOM, TILE, LABEL = (
-    42,
-    0.56,
-    0.66,
-)  # pictures that a figure of every config has room for; inches of one's side, of a name
+ROOM = 42  # pictures that a figure of every config has room for
+TILE, LABEL = 0.56, 0.66  # inches: the side of one, the name of a config
 LONG = 10  # rows, beyond which they stand in two columns
 
 
