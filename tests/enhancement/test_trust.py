@@ -119,6 +119,10 @@ def test_prevalence_follows_the_input_or_the_training_set(images):
     assert of(lambda x: x, "bright", 1.0)["input"] > 0.6
     erased = of(lambda x: np.where(MASK, 60, 0).astype(np.uint8) + 0 * x, "bright", 1.0)
     assert erased["enhanced"] < 0.3 < 0.6 < erased["input"]
+    assert erased["n"] * (erased["input"] - erased["enhanced"]) == pytest.approx(
+        erased["only_input"] - erased["only_enhanced"]
+    )
+    assert erased["only_input"] > 0.3 * erased["n"]
 
 
 def test_painting_and_erasing_are_flagged_at_a_threshold_of_other_methods_and_patients():

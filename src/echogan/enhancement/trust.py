@@ -130,10 +130,12 @@ def anatomy(images, better, segment, cavity, phases):
 
 
 def prevalence_shift(enhance, images, mask, seed=0):
-    """Does the output show lesions as often as the input? Rows {"tone", "planted", "input", "enhanced"}: shares of pictures.
+    """Does the output show lesions as often as the input? Rows {"tone", "planted", "n", shares, counts}.
 
-    One place of each picture is looked at, by a matched filter whose limit 5 % of the pictures without a lesion exceed, and
+    One place of each of n pictures is looked at, by a matched filter whose limit 5 % of the pictures without a lesion exceed, and
     lesions are planted in a share of these places. What a run erases, or paints all over, it finds at every share alike.
+    Shares "input", "enhanced": of pictures where something is found; counts "only_input", "only_enhanced": pictures where it is
+    found in that one alone, which tell whether the shares differ, where pictures are independent (McNemar 1947).
     """
     rows, rng = [], np.random.default_rng(seed)
     plain = enhance(images)
@@ -144,8 +146,14 @@ def prevalence_shift(enhance, images, mask, seed=0):
             ill = images.copy()
             for i in rng.permutation(len(images))[: round(share * len(images))]:
                 ill[i] = planted(images[i], spots[i])
-            found = [_contrasts(p, mask, spots) > limit for p, limit in zip((ill, enhance(ill)), limits)]
-            rows.append({"tone": tone, "planted": share, "input": found[0].mean(), "enhanced": found[1].mean()})
+            a, b = (_contrasts(p, mask, spots) > limit for p, limit in zip((ill, enhance(ill)), limits))
+            found = {
+                "input": a.mean(),
+                "enhanced": b.mean(),
+                "only_input": (a & ~b).sum(),
+                "only_enhanced": (b & ~a).sum(),
+            }
+            rows.append({"tone": tone, "planted": share, "n": len(images), **found})
     return rows
 
 

@@ -85,9 +85,9 @@ def document(trust, title, caption, picture):
         table(("check", "measured", "should be"), _checks(row)),
     ]
     if trust.prevalence:
-        head = ("lesions", "planted in", "found in inputs", "found in outputs")
+        head = ("lesions", "planted in", "found in inputs", "found in outputs", "in inputs alone", "in outputs alone")
         body.append("<h2>Are lesions still where they were, and only there?</h2>")
-        body.append(table(head, _prevalence(trust.prevalence), numbers=3))
+        body.append(table(head, _prevalence(trust.prevalence), numbers=5))
     return page(title, body)
 
 
@@ -109,4 +109,8 @@ def _checks(row):
 
 
 def _prevalence(rows):
-    return [(row["tone"], *(f"{row[name]:.0%}" for name in ("planted", "input", "enhanced"))) for row in rows]
+    shares, counts = ("planted", "input", "enhanced"), ("only_input", "only_enhanced")
+    return [
+        (row["tone"], *(f"{row[name]:.0%}" for name in shares), *(f"{row[name]} of {row['n']}" for name in counts))
+        for row in rows
+    ]
