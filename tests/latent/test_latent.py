@@ -238,7 +238,9 @@ def test_pictures_of_the_space(weights, folder, tmp_path, capsys):
     assert run("latent", "nearest", weights, folder, tmp_path / "near.png", "--n", 3) == 0
     assert all((tmp_path / name).stat().st_size > 3000 for name in ("mix.png", "psi.png", "d.png", "near.png"))
     assert capsys.readouterr().out.count("\n") == 4
-    assert run("latent", "mix", weights, tmp_path / "mix.jpg") == 1
+    for words in (["mix"], ["truncation"], ["directions"], ["nearest", weights.parent]):  # before anything is opened
+        assert run("latent", words[0], "nosuch", *words[1:], tmp_path / "mix.jpg") == 1
+        assert "neither .png nor .pdf" in capsys.readouterr().err
 
 
 def test_every_command_opens_a_conditional_run_by_the_name_of_a_class(

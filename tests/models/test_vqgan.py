@@ -257,7 +257,9 @@ def test_samples_follow_their_seed_and_choices():
     assert not torch.equal(model.sample(2, seed=1, top_p=0.3), images[:2])
 
 
-@pytest.mark.parametrize("choices", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_k": -1}, {"top_k": "five"}])
+@pytest.mark.parametrize(
+    "choices", [{"temperature": 0.0}, {"temperature": float("inf")}, {"top_p": 0.0}, {"top_k": -1}, {"top_k": "five"}]
+)
 def test_choices_that_leave_no_token_are_refused(choices):
     with pytest.raises(BadInput, match="temperature > 0"):
         model_of("grid16").sample(1, **choices)

@@ -158,7 +158,7 @@ def test_colour_doppler_in_a_video_is_no_grey_tissue(tmp_path):
         writer.write(picture)
     writer.release()
     flow, plain = find_source(tmp_path / "in").jobs
-    with pytest.raises(BadInput, match=r"frame 0 of .*flow\.avi has colour in \d+% of its sector"):
+    with pytest.raises(BadInput, match=r"frame 0 of .*flow\.avi has colour in \d+% of its ultrasound"):
         flow.read()
     assert plain.read().frames.shape == grey.shape
 

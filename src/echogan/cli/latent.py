@@ -104,7 +104,7 @@ def mix(
     """
     from echogan.latent.space import mixed
 
-    space, caption = _open(run, device, label)
+    space, caption = _open(run, out, device, label)
     words = dict(rows=[f"layout {s}" for s in coarse], columns=[f"texture {s}" for s in fine])
     title = f"Style mixing: layers 1 to {border} of the row, the rest of the column"
     _write(out, mixed(space, coarse, fine, border, truncation), title, f"{caption} Truncation {truncation:g}.", **words)
@@ -133,7 +133,7 @@ def truncation(
     """
     from echogan.latent.space import sweep
 
-    space, caption = _open(run, device, label)
+    space, caption = _open(run, out, device, label)
     seeds = range(seed, seed + n)
     words = dict(rows=[f"seed {s}" for s in seeds], columns=[f"{v:g}" for v in values])
     _write(out, sweep(space, seeds, values), "Truncation", caption, **words)
@@ -168,7 +168,7 @@ def directions(
     """
     from echogan.latent import directions as latent
 
-    space, caption = _open(run, device, label)
+    space, caption = _open(run, out, device, label)
     found = latent.directions(space, k, part)
     strips = latent.strips(space, found, range(seed, seed + SEEDS), STEPS, truncation)
     grey = latent.effects(strips, {"brightness": latent.brightness})["brightness"]
@@ -187,7 +187,6 @@ def _write_effects(out, strips, segmenter, device, title, caption):
     from echogan.engine.launch import pick_device
     from echogan.latent.directions import changes
     from echogan.report import style
-    from echogan.report.audit import picture
     from echogan.report.latent import effects
 
     found = changes(strips, *masker(segmenter, pick_device(device)))
@@ -196,7 +195,7 @@ def _write_effects(out, strips, segmenter, device, title, caption):
         "level, area in % of the image (means), share of the volume by discs that is ejected (median). Masks by "
         f"{Path(segmenter).name}."
     )
-    style.save(effects(STEPS, found, title, note), picture(out.with_stem(f"{out.stem}_effects")))
+    style.save(effects(STEPS, found, title, note), out.with_stem(f"{out.stem}_effects"))
 
 
 @latent.command
@@ -227,7 +226,7 @@ def nearest(
     from echogan.data.frames import load_frames
     from echogan.latent.space import neighbours
 
-    space, caption = _open(run, device, label)
+    space, caption = _open(run, out, device, label)
     with Bar("nearest", "image") as tell:
         real = load_frames(frames).split("TRAIN")
         samples, close, distance, _ = neighbours(space, range(seed, seed + n), real, truncation, tell)
@@ -236,11 +235,14 @@ def nearest(
     _write(out, np.stack([samples, close]), "Nearest real frame of each sample", note, **words)
 
 
-def _open(run, device, label):
-    """(the space of a run, what a caption must say of it)."""
+def _open(run, out, device, label):
+    """(the space of a run, what a caption must say of it), where a picture can be written to `out`."""
     from echogan.engine.launch import pick_device
+    from echogan.files import check_file
     from echogan.latent.space import open_space
+    from echogan.report.audit import picture
 
+    check_file(picture(out))
     space, header = open_space(run, device=pick_device(device), label=label)
     return space, _origin(space, header, label)
 
@@ -255,8 +257,7 @@ def _origin(space, header, label):
 
 def _write(out, pictures, title, caption, **words):
     from echogan.report import style
-    from echogan.report.audit import picture
     from echogan.report.latent import table
 
-    style.save(table(pictures, title, caption, **words), picture(out))
+    style.save(table(pictures, title, caption, **words), out)
     print(f"{title} in {shown(out)}")

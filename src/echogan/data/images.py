@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from echogan.data.colour import COLOURED_SHARE, chroma, share
 from echogan.errors import BadInput
 from echogan.files import atomic
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MOST_PIXELS = 2**23  # a 4K screen; a header that claims more is a mistake or an attack
 _PNG_DEPTH = 24  # the byte of a PNG's header that holds the bits of a sample
-_COLOUR = 40  # grey levels between the channels: less is the ringing of JPEG
 
 
 def grid(images, columns=None, gap=1):
@@ -96,9 +96,8 @@ def _too_many(name):
 def _grey(rgba, name):
     if rgba[..., 3].min() < 255:
         raise BadInput(f"{name} has see-through pixels; flatten it onto black")
-    colour = np.ptp(rgba[..., :3], axis=-1) > _COLOUR
-    if colour.mean() > 0.01:
-        raise BadInput(f"{name} has colour in {colour.mean():.0%} of its pixels (Doppler?); give a grey-scale picture")
+    if (found := share(chroma(rgba[..., :3]))) > COLOURED_SHARE:  # a tinted screenshot is made grey
+        raise BadInput(f"{name} has colour in {found:.0%} of its pixels (Doppler?); give a grey-scale picture")
     return cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from echogan.data.colour import MEAN_CHROMA, chroma
 from echogan.errors import BadInput
 from echogan.metrics.familiar import TAILS, features
 
-MEAN_CHROMA = 6.0  # grey levels between the strongest and the weakest primary, on average over the sector
 FRAMES = 16  # of a clip that are looked at
 
 
@@ -13,9 +13,9 @@ class Refused(BadInput):
     """Input that an enhancer should not touch; `--force` overrides it and marks the output."""
 
 
-def chroma(colours, mask):
+def mean_chroma(colours, mask):
     """The largest mean chroma inside `mask` of frames uint8 (n, H, W, 3)."""
-    return max((float((frame.max(-1) - frame.min(-1))[mask].mean()) for frame in colours), default=0.0)
+    return max((float(chroma(frame)[mask].mean()) for frame in colours), default=0.0)
 
 
 def refusal(name, colours, frames, count, mask, wanted):
@@ -36,7 +36,7 @@ def refusal(name, colours, frames, count, mask, wanted):
 
 def check(name, colours, frames, mask, known=None):
     """Raise `Refused` for colour, or for frames uint8 (T, H, W) outside the `Range` `known`; each with its threshold."""
-    found = chroma(colours, mask)
+    found = mean_chroma(colours, mask)
     if found > MEAN_CHROMA:
         raise Refused(
             f"{name} has a mean chroma of {found:.1f} grey levels in its sector, above {MEAN_CHROMA:g} (Doppler, or a tint); "

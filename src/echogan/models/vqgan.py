@@ -299,8 +299,8 @@ class VQGAN(Architecture):
         self._refuse_strange_codes()
         given = (truncation, temperature, top_k, top_p)
         numbers = all(isinstance(value, int | float) for value in given)
-        if not (numbers and (heat := truncation * temperature) > 0 and top_p > 0 and top_k >= 0):
-            raise BadInput(f"need temperature > 0, top_p > 0, top_k >= 0; got {temperature}, {top_p}, {top_k}")
+        if not (numbers and 0 < (heat := truncation * temperature) < inf and top_p > 0 and top_k >= 0):
+            raise BadInput(f"need a finite temperature > 0, top_p > 0, top_k >= 0; got {temperature}, {top_p}, {top_k}")
         # Normal numbers, so that a walk from one to another passes through likely ones only.
         chance = torch.special.ndtr(batch.randn(self.config.grid**2)).clamp(max=1 - 1e-6)
         label = self.some_label(batch)

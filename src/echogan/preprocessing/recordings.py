@@ -5,8 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
-import numpy as np
-
+from echogan.data.colour import chroma, is_grey, told
 from echogan.data.echonet import KIND_FILES, kind_of
 from echogan.data.images import IMAGE_SUFFIXES
 from echogan.data.places import Place, places
@@ -19,8 +18,6 @@ from echogan.preprocessing.splits import SHARES, check_names, check_patients, dr
 
 KIND = "ultrasound recordings"
 DICOM_HEAD = 132  # bytes up to the end of its mark
-# What is colour in a sector, as in a DICOM: on average, or in a small flow box.
-MEAN_CHROMA, COLOURED, COLOURED_SHARE = 6, 40, 0.01
 
 
 def readers(tree, names):
@@ -53,12 +50,8 @@ def read_video(path):
     clip.sector = find_sector(clip)
     mask = clip.sector.mask()
     for number, frame in enumerate(colours(path)):
-        spread = np.ptp(frame, axis=-1)[mask]
-        if spread.size and (spread.mean() > MEAN_CHROMA or (spread > COLOURED).mean() > COLOURED_SHARE):
-            raise BadInput(
-                f"frame {number} of {path} has colour in {(spread > COLOURED).mean():.0%} of its sector (chroma "
-                f"{spread.mean():.0f} grey levels: Doppler, or a tint); give a grey recording"
-            )
+        if not is_grey(levels := chroma(frame)[mask]):
+            raise BadInput(f"frame {number} of {path} {told(levels)}; give a grey recording")
     return clip
 
 

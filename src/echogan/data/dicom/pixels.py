@@ -9,11 +9,9 @@ from pydicom.pixels import apply_color_lut, as_pixel_options, get_decoder
 from pydicom.uid import JPEG2000TransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
 from echogan.data import jpeg
+from echogan.data.colour import chroma, is_grey, told
 from echogan.data.dicom.header import kind_of, quiet
 from echogan.errors import BadInput
-
-MEAN_CHROMA = 6  # grey levels between the strongest and the weakest primary, over the ultrasound
-COLOURED, COLOURED_SHARE = 40, 0.01  # or this many grey levels in this share of its pixels: a small flow box
 
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 
@@ -32,7 +30,9 @@ def grey_frames(header, region, warnings):
             continue
         truth = _reading(picture[where], coding)
         if truth is None:
-            raise BadInput(f"frame {number} of {header.path} {_colour(picture[where], coding)}; give a grey recording")
+            raise BadInput(
+                f"frame {number} of {header.path} {told(_chroma(picture[where], coding))}; give a grey recording"
+            )
         sentence = f"{header.path.name} is tagged {coding} but grey only when read as {truth}; it was read so"
         if truth != coding and sentence not in warnings:
             warnings.append(sentence)
@@ -165,31 +165,14 @@ def _box(region):
     return np.s_[y0 : y1 + 1, x0 : x1 + 1]
 
 
-def _spread(picture, coding):
-    """Grey levels between the strongest and the weakest primary of each pixel, uint8."""
+def _chroma(picture, coding):
     if coding in _YBR:
         luma, blue, red = cv2.split(picture)
         picture = cv2.cvtColor(cv2.merge([luma, red, blue]), cv2.COLOR_YCrCb2RGB)
-    red, green, blue = cv2.split(picture)
-    return cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
-
-
-def _share(spread):
-    return np.count_nonzero(spread > COLOURED) / spread.size
-
-
-def _is_grey(picture, coding):
-    spread = _spread(picture, coding)
-    return cv2.mean(spread)[0] <= MEAN_CHROMA and _share(spread) <= COLOURED_SHARE
+    return chroma(picture)
 
 
 def _reading(picture, tagged):
     """What the channels mean, None for colour: tags confuse RGB and YBR, but a grey picture is grey in one of them only."""
     other = "RGB" if tagged in _YBR else "YBR_FULL"
-    return next((coding for coding in (tagged, other) if _is_grey(picture, coding)), None)
-
-
-def _colour(picture, coding):
-    spread = _spread(picture, coding)
-    chroma = f"chroma {cv2.mean(spread)[0]:.0f} grey levels: Doppler, or a tint"
-    return f"has colour in {_share(spread):.0%} of its ultrasound ({chroma})"
+    return next((coding for coding in (tagged, other) if is_grey(_chroma(picture, coding))), None)
