@@ -102,7 +102,11 @@ def _room_for_names(ax, metric, values):
     if metric.scale == "log" and values.min() > 0:
         style.log_axis(ax.xaxis, values)
     ax.margins(x=0.4)
-    low, high = ax.get_xlim()
+    scale = ax.xaxis.get_transform()
+    low, high = scale.transform(ax.get_xlim())
+    low, high = ax.set_xlim(
+        *scale.inverted().transform([low - 0.22 * (high - low), high])
+    )  # names of ours are the longer ones
     ax.set_xticks([tick for tick in ax.get_xticks() if max(low, 0) <= tick <= high])  # the room below 0 is for names
 
 
@@ -194,6 +198,7 @@ def _sample(ax, run, curve):
 def _dumbbell(ax, k, sides):
     """A row: the seeds of both sides, a line from median to median, and the names at the outer ends."""
     middles = [float(np.median(list(side.values.values()))) for side in sides]
+    every = [value for side in sides for value in side.values.values()]
     ax.plot(middles, [k, k], color=style.GREY, linewidth=0.8, zorder=1)
     for side, middle, face in zip(sides, middles, ("white", style.COLOURS[0])):
         values = list(side.values.values())
@@ -201,5 +206,5 @@ def _dumbbell(ax, k, sides):
                 markeredgewidth=0.8, alpha=0.85, zorder=2)  # fmt: skip
         left = middle == min(middles)
         label = f"{next(iter(side.values)).label} {written(middle)}"
-        ax.annotate(label, ((min if left else max)(values), k), xytext=(-5 if left else 5, 0), va="center",
+        ax.annotate(label, ((min if left else max)(every), k), xytext=(-5 if left else 5, 0), va="center",
                     ha="right" if left else "left", textcoords="offset points", fontsize=5.5)  # fmt: skip
