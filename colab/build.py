@@ -22,7 +22,6 @@ SRC = ROOT / "src"
 # without dependencies, so that Colab's own torch stays as it is.
 COLAB_HAS = set("torch torchvision numpy scipy pandas cv2 skimage PIL matplotlib seaborn h5py nibabel".split())
 COLAB_HAS |= set("filelock safetensors tqdm packaging IPython ipywidgets google".split())
-OPTIONAL = {"SimpleITK"}  # who needs it is told so by the module that asks for it
 COLAB_LACKS = {
     "pydicom": ("pydicom",),
     "lpips": ("lpips",),
@@ -162,7 +161,7 @@ def build(source):
 
 def install(files, others):
     """The cell that installs, checks and makes the folders."""
-    unknown = set(others) - COLAB_HAS - COLAB_LACKS.keys() - OPTIONAL
+    unknown = set(others) - COLAB_HAS - COLAB_LACKS.keys()
     if unknown:
         sys.exit(f"colab/build.py: does Colab have {', '.join(sorted(unknown))}? Say so in COLAB_HAS or COLAB_LACKS.")
     wanted = {name: list(COLAB_LACKS[name]) for name in others if name in COLAB_LACKS}

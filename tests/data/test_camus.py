@@ -1,13 +1,12 @@
 """CAMUS as it was published, read back by other libraries' hands, and everything that can be wrong with it."""
 
-import sys
-
 import h5py
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
-from echogan.data.camus import nifti
+from echogan.data.camus import mhd, nifti
 from echogan.data.camus.folders import read_info
 from echogan.data.camus.study import open_camus
 from echogan.errors import BadInput
@@ -328,11 +327,33 @@ def test_withheld_masks_are_said_and_left_out(tmp_path):
     assert len(study.views) == 4 and study.warnings[0] == "patient0003_2CH has no masks (withheld?) and was left out"
 
 
-def test_without_simpleitk_the_sentence_says_what_to_install(tmp_path, monkeypatch):
-    study = open_camus(write_mhd_release(tmp_path))
-    monkeypatch.setitem(sys.modules, "SimpleITK", None)
-    with pytest.raises(BadInput, match=r"_2CH_ED\.mhd needs SimpleITK; install it with `.*uv pip .*-c .*constraints"):
-        study.views[0].read()
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"])
+def test_images_are_read_as_simpleitk_reads_them(tmp_path, kind, packed):
+    pixels = np.random.default_rng(0).integers(0, 100, (3, 5, 7)).astype(kind)
+    image = SimpleITK.GetImageFromArray(pixels)
+    image.SetSpacing((0.3, 0.2, 1.0))
+    SimpleITK.WriteImage(image, str(tmp_path / "a.mhd"), packed)
+    read, spacing = mhd.load(tmp_path / "a.mhd")
+    theirs = SimpleITK.ReadImage(str(tmp_path / "a.mhd"))
+    np.testing.assert_array_equal(read, SimpleITK.GetArrayFromImage(theirs))
+    assert read.dtype == pixels.dtype and spacing == theirs.GetSpacing()[1::-1] == (0.2, 0.3)
+
+
+def test_the_other_byte_order_is_read_too(tmp_path):
+    pixels = np.arange(12, dtype=">u2").reshape(3, 4)
+    (tmp_path / "a.raw").write_bytes(pixels.tobytes())
+    lines = (
+        "NDims = 2",
+        "DimSize = 4 3",
+        "ElementSpacing = 1 1",
+        "ElementType = MET_USHORT",
+        "ElementByteOrderMSB = True",
+    )
+    (tmp_path / "a.mhd").write_text("\n".join([*lines, "ElementDataFile = a.raw"]))
+    read, _ = mhd.load(tmp_path / "a.mhd")
+    np.testing.assert_array_equal(read, pixels)
+    assert read.dtype == np.uint16 and read.dtype.isnative
 
 
 @pytest.mark.parametrize(
@@ -343,6 +364,13 @@ def test_without_simpleitk_the_sentence_says_what_to_install(tmp_path, monkeypat
         (("DimSize = 50 60", "DimSize = 50000 60"), "50000 x 60 pixels large"),
         (("DimSize = 50 60", "DimSize = 50 70"), "is no readable MetaImage"),
         (("ElementSpacing = 0.5 ", "ElementSpacing = 50 "), "has pixels of 0.5 x 50 mm"),
+        (("ElementSpacing = 0.5 ", "ElementSpacing = "), "has no readable line ElementSpacing"),
+        (("DimSize = 50 60", "DimSize = 3000"), "has NDims = 2 and DimSize = 3000"),
+        (("DimSize = 50 60", "DimSize = 50 -60"), "50 x -60 pixels large"),
+        (("DimSize = 50 60", "DimSize = many"), "has no readable line DimSize"),
+        (("MET_UCHAR", "MET_STRING"), "has pixels of type 'MET_STRING'"),
+        (("CompressedData = False", "CompressedData = True"), "is no deflated image"),
+        (("BinaryData = True", "BinaryData = False"), "has BinaryData = False, which is not read"),
     ],
 )
 def test_wrong_headers_are_refused(tmp_path, change, said):

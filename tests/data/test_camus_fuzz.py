@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import h5py
 import nibabel
 import pytest
-import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -146,7 +145,7 @@ def test_mhd(tmp_path):
         path.write_bytes(header if in_pixels else mutated(header, mutation, len(header) // 2))
         raw.write_bytes(mutated(pixels, mutation, 1) if in_pixels else pixels)
 
-    fuzz(tmp_path, write, lambda: mhd.load(path), lambda: SimpleITK.ReadImage(str(path)))
+    fuzz(tmp_path, write, lambda: mhd.load(path), lambda: path.read_text().index("ElementDataFile = x.raw"))
 
 
 def test_hdf5(tmp_path):

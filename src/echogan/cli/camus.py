@@ -19,7 +19,7 @@ def camus(
     """Prepare CAMUS with its masks: end diastole and end systole of both apical views.
 
     Args:
-        study: CAMUS as an HDF5 file, or the folder of a release (NIfTI, or MHD with SimpleITK).
+        study: CAMUS as an HDF5 file, or the folder of a release (NIfTI or MHD).
         frames: folder to make.
         size: pixels of height and width.
         subset: four-chamber end diastole only; writes its HDF5 files (train_4CH_FD, anno_train_4CH_FD ...) too.
