@@ -68,11 +68,13 @@ class Config:
     def small(self):
         """The CPU tier of all evidence: 64 px, at most 8 channels there, doubled with every halving up to width / 4.
 
-        At most 16 images a batch, R1 weight / 4: some 40 kimg in ten minutes of one core.
+        At most 16 images a batch, R1 weight / 4: some 40 kimg in ten minutes of one core. Ours learn 2.4 times as fast: at
+        0.0025 that many images were only a beginning. The study's keep their rates, which tell E2 and E6 from the rest.
         """
         base = min(max(self.base // 32, 256), 512)
         narrow = dict(base=base, widest=max(self.widest // 4, 32), latent=max(self.latent // 4, 32))
-        return replace(self, **narrow, resolution=64, gamma=self.gamma / 4, batch=max(8, min(16, self.batch // 2)))
+        steps = dict(gamma=self.gamma / 4, lr=self.lr * (1 if self.published else 2.4))
+        return replace(self, **narrow, **steps, resolution=64, batch=max(8, min(16, self.batch // 2)))
 
 
 def _study(gamma, target=0.6, augment="bgc", lr=0.002, batch=32, unknown="learning rate inferred (the fork's default)"):
