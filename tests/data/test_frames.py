@@ -187,6 +187,26 @@ def test_a_row_without_a_file_is_named(frames, tmp_path):
         load_frames(tmp_path)
 
 
+@pytest.mark.parametrize("who", ["NA", "None", "nan"])
+def test_initials_that_tables_read_as_nothing_are_a_patient(frames, tmp_path, who):
+    write(tmp_path, frames)
+    table = pd.read_csv(tmp_path / "index.csv")
+    table["patient"] = table["patient"].replace("p0", who)
+    table.to_csv(tmp_path / "index.csv", index=False)
+    found = load_frames(tmp_path).index
+    assert (found["patient"] == who).sum() == (frames.index["patient"] == "p0").sum() > 0
+    assert found["EF"].dtype == frames.index["EF"].dtype and found["EF"].isna().sum() == frames.index["EF"].isna().sum()
+
+
+def test_a_row_without_a_patient_is_named(frames, tmp_path):
+    write(tmp_path, frames)
+    table = pd.read_csv(tmp_path / "index.csv")
+    table.loc[1, "patient"] = ""
+    table.to_csv(tmp_path / "index.csv", index=False)
+    with pytest.raises(BadInput, match=r"index\.csv names no patient in line 3; write it there, or remove the line"):
+        load_frames(tmp_path)
+
+
 def test_a_patient_in_two_splits_is_listed(frames, tmp_path):
     write(tmp_path, frames)
     table = pd.read_csv(tmp_path / "index.csv")

@@ -17,7 +17,7 @@ from echogan.errors import BadInput
 from echogan.preprocessing import archive
 from echogan.preprocessing.extract import extract
 from echogan.preprocessing.prepare import prepare
-from tests.preprocessing.pictures import picture
+from tests.preprocessing.pictures import picture, zipped
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,24 @@ def test_a_zipped_study_gives_the_frames_of_the_folder(study, tmp_path):
     assert found.fingerprint() == expected.fingerprint()
     assert found.index.equals(expected.index) and found.kind == "synthetic phantom"
     assert told[-2] == ("extract", 4, 4) and told[-1][0].startswith("frames of ")
+
+
+def test_only_the_videos_beside_the_list_are_the_study(study, tmp_path):
+    path = archived(study, tmp_path / "study.zip")
+    clean = prepare(path, size=64).fingerprint()
+    names = sorted(file.stem for file in (study / "Videos").iterdir())
+    with zipfile.ZipFile(path, "a") as opened:  # another patient's video under every name, and an older list
+        for name in names:
+            opened.write(study / "Videos" / f"{names[0]}.avi", f"EchoNet-Dynamic/output/videos/{name}.avi")
+        opened.writestr("EchoNet-Dynamic/old/FileList.csv", "FileName\n")
+    assert prepare(path, size=64).fingerprint() == clean
+
+
+def test_a_zip_of_two_studies_is_refused(study, tmp_path):
+    table = (study / "FileList.csv").read_bytes()
+    path = zipped(tmp_path / "two.zip", {"one/FileList.csv": table, "two/FileList.csv": table})
+    with pytest.raises(BadInput, match=r"two\.zip holds the studies one and two; pack each by itself"):
+        prepare(path, size=64)
 
 
 def test_the_zip_is_never_unpacked_as_a_whole(study, tmp_path, monkeypatch):

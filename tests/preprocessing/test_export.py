@@ -3,6 +3,7 @@
 import shutil
 import tracemalloc
 import zipfile
+from random import Random
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from echogan.files import read_json
 from echogan.preprocessing import export as module
 from echogan.preprocessing.export import COLUMNS, export
 from echogan.preprocessing.extract import extract
+from echogan.preprocessing.jobs import Job
 from echogan.sector import ECHONET
 from tests.data.dicoms import FAN, annotated, region, scan, write
 from tests.data.fuzz import PeakMemory, answers, damages, few, many
@@ -169,13 +171,21 @@ def test_names_do_not_follow_the_order_of_the_files(tmp_path):
     for i in range(12):
         write_avi(tmp_path / "in" / f"{i:02d}.avi", beating(4, seed=i))
     export(tmp_path / "in", tmp_path / "out", key=tmp_path / "key.csv", workers=1)
-    key = pd.read_csv(tmp_path / "key.csv")
-    assert sorted(key["name"]) == [f"P{i:04d}_01" for i in range(1, 13)]
-    assert list(key["name"]) != sorted(key["name"])
+    key = pd.read_csv(tmp_path / "key.csv", dtype=str).sort_values("recording")
+    numbers = [f"P{i:04d}_01" for i in range(1, 13)]
+    assert list(key["name"]) != sorted(key["name"]) == numbers  # 12! orders
+    for table, column in (("recordings.csv", "name"), ("FileList.csv", "FileName")):
+        assert list(pd.read_csv(tmp_path / "out" / table)[column]) == numbers  # rows in the old order would be a key
+
+
+def test_names_are_drawn_anew_so_a_list_of_patients_is_no_key(tmp_path):
+    jobs = [Job(f"patient{i}", "TRAIN", None, None) for i in range(30)]
+    assert module.pseudonyms(jobs) != module.pseudonyms(jobs)  # 30! orders
 
 
 @pytest.mark.slow
-def test_two_exports_and_two_workers_give_the_same_files(clinic, tmp_path):
+def test_two_workers_give_the_same_files(clinic, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SystemRandom", lambda: Random(0))
     for out, workers in (("one", 1), ("two", 2)):
         export(clinic, tmp_path / out, "png", workers=workers)
     one, two = (

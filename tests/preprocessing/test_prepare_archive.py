@@ -1,5 +1,7 @@
 """The ZIP of a notebook's frames: written once, never over something else, never under a name that nobody would find."""
 
+from dataclasses import replace
+
 import pytest
 
 from echogan.config import folder
@@ -26,6 +28,13 @@ def test_what_is_there_is_not_taken_for_these_frames(frames, tmp_path):
     for name in ("a.zip", "b.zip"):
         with pytest.raises(BadInput, match=rf"{name} holds something else and is left as it is"):
             prepare_archive(frames, tmp_path / name)
+
+
+def test_frames_that_lost_a_row_since_are_other_frames(frames, tmp_path):
+    prepare_archive(frames, tmp_path / "a.zip")
+    fewer = replace(frames, images=frames.images[1:], index=frames.index.iloc[1:])
+    with pytest.raises(BadInput, match=r"a\.zip holds something else and is left as it is"):
+        prepare_archive(fewer, tmp_path / "a.zip")
 
 
 def test_a_folder_and_a_name_that_others_would_refuse_are_refused_first(frames, tmp_path):

@@ -1,4 +1,5 @@
 import shutil
+import zipfile
 
 import cv2
 import numpy as np
@@ -7,6 +8,7 @@ from pydicom import Dataset, Sequence, dcmread
 from pydicom.data import get_testdata_file
 
 from echogan.data.camus.study import open_camus
+from echogan.data.tree import Folder
 from echogan.errors import BadInput
 from echogan.preprocessing.extract import extract
 from echogan.preprocessing.sources import find_source
@@ -138,6 +140,36 @@ def test_no_path_of_a_dicom_leaves_with_its_frames(tmp_path, place):
     if place != "file":
         assert summary.recordings in (1, 2) and "SMITH_ANN/SMITH_ANN.dcm" in "".join(summary.problems)
         assert any("files are no recordings and were left out: 1 .pdf" in line for line in summary.problems)
+
+
+def test_no_path_of_a_dicom_leaves_with_its_frames_when_its_archive_is_damaged(tmp_path):
+    source = hospital(tmp_path / "in")
+    files = {p.relative_to(source).as_posix(): p.read_bytes() for p in source.rglob("*.dcm")}
+    path = zipped(tmp_path / "in.zip", files)
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo("DOE_JOHN/DOE_JOHN.dcm")
+    whole[info.header_offset + len(info.filename) + info.compress_size // 2] ^= 1
+    path.write_bytes(whole)
+    summary = extract(path, tmp_path / "out", size=64, workers=1)
+    assert "DOE_JOHN/DOE_JOHN.dcm cannot be unpacked" not in "".join(summary.problems)
+    for table in ("manifest.json", "data_card.md", "index.csv"):
+        told = (tmp_path / "out" / table).read_text(encoding="utf-8")
+        assert not any(name in told for name in NAMED), table
+    assert "cannot be unpacked" in told or "cannot be unpacked" in (tmp_path / "out" / "data_card.md").read_text()
+
+
+def test_links_to_folders_are_followed_once_and_broken_ones_said(tmp_path):
+    for i in range(3):
+        write_avi(tmp_path / "disk" / f"p{i}" / "rest.avi", beating(4, seed=i))
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        (tmp_path / "in" / f"p{i}").symlink_to(tmp_path / "disk" / f"p{i}")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")  # round and round
+    assert Folder(tmp_path / "in").names() == [f"p{i}/rest.avi" for i in range(3)]
+    (tmp_path / "in" / "lost.avi").symlink_to(tmp_path / "nowhere.avi")
+    with pytest.raises(BadInput, match=r"lost\.avi is a link to a file that is not there"):
+        find_source(tmp_path / "in")
 
 
 def test_one_patient_id_for_everybody_is_suspected(tmp_path):

@@ -180,8 +180,10 @@ def _table(path, columns):
     """The CSV at `path` with exactly `columns`, names without suffix, numbers as numbers."""
     import pandas as pd
 
+    words: dict = {"FileName": str, "Split": str}
+    empty = {c: [""] if c in words else ["", "NA", "NaN", "nan"] for c in columns}  # a video may be called NA
     try:
-        table = pd.read_csv(path, dtype={"FileName": str, "Split": str})
+        table = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=empty)
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; give the EchoNet-Dynamic folder that holds it beside Videos/") from error
     except (ValueError, OSError) as error:  # pandas' own errors and a wrong encoding are ValueErrors

@@ -205,8 +205,9 @@ def _masks(folder, index, shape):
 def read_index(path):
     """index.csv as a table of `COLUMNS` and `OPTIONAL`, in their order, or a `BadInput` naming the column at fault."""
     words: dict = dict.fromkeys(("file", "video", "patient", "duplicate_of", "view", "phase", "quality", "domain"), str)
+    empty = {c: [""] if c in words else ["", "NA", "NaN", "nan"] for c in (*COLUMNS, *OPTIONAL)}  # NA: initials too
     try:
-        index = pd.read_csv(path, dtype=words)
+        index = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=empty)
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; make the folder again with `echogan extract`") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -214,9 +215,10 @@ def read_index(path):
     missing = [c for c in COLUMNS if c not in index]
     if missing or not len(index):
         raise BadInput(f"{path} lacks {', '.join(missing) or 'rows'}; make the folder again with `echogan extract`")
-    if index["file"].isna().any():
-        line = int(index["file"].isna().to_numpy().argmax()) + 2
-        raise BadInput(f"{path} names no file in line {line}; write it there, or remove the line")
+    for column in ("file", "patient"):
+        if index[column].isna().any():
+            line = int(index[column].isna().to_numpy().argmax()) + 2
+            raise BadInput(f"{path} names no {column} in line {line}; write it there, or remove the line")
     wrong = set(index["split"]) - set(SPLITS)
     if wrong:
         raise BadInput(f"{path} has Split {sorted(map(str, wrong))[0]!r}; use {', '.join(SPLITS)} in upper case")

@@ -4,6 +4,7 @@ Nothing is ever unpacked by the names in an archive: a member is read into memor
 """
 
 import hashlib
+import os
 import re
 import shutil
 import zipfile
@@ -14,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from echogan.errors import BadInput, first_line
+from echogan.errors import BadInput
 
 IN_MEMORY = 2**26  # bytes: no picture and no small table is larger
 BOMB = 200  # times its packed size: no recording and no table of numbers shrinks so far
@@ -42,9 +43,12 @@ class Folder:
     root: Path
 
     def names(self):
-        """Relative names with "/", sorted; hidden files and folders are left out."""
-        files = (file.relative_to(self.root) for file in self.root.rglob("*") if file.is_file())
-        return sorted(file.as_posix() for file in files if not _hidden(file.parts))
+        """Relative names with "/", sorted; hidden ones are left out, links followed, each folder once."""
+        found, seen = [], {os.path.realpath(self.root)}
+        for folder, below, files in os.walk(self.root, followlinks=True, onerror=_unreadable):
+            below[:] = [name for name in sorted(below) if not _hidden([name]) and _is_new(Path(folder, name), seen)]
+            found += [path for name in files if not _hidden([name]) and _is_there(path := Path(folder, name))]
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def path(self, name):
         """What a message calls the file."""
@@ -122,9 +126,8 @@ class Archive:
             with _opened(self.root).open(info) as file:
                 yield file
         except _DAMAGE as error:
-            raise BadInput(
-                f"{self.path(name)} cannot be unpacked ({first_line(error)}); download the ZIP again"
-            ) from error
+            why = type(error).__name__  # its words would repeat the name, which may be a person's
+            raise BadInput(f"{self.path(name)} cannot be unpacked ({why}); download the ZIP again") from error
 
 
 # A process reads the directory of 10,000 members once, not once for every video: until another file takes the name.
@@ -173,6 +176,25 @@ def _members_once(path, _):
     tops = {name.split("/")[0] + "/" for name in kept}
     top = tops.pop() if len(tops) == 1 and all("/" in name for name in kept) else ""
     return {name.removeprefix(top): info for name, info in kept.items()}
+
+
+def _unreadable(error):
+    raise BadInput(f"{error.filename} cannot be read ({error.strerror}); make it readable, or remove it") from error
+
+
+def _is_new(folder, seen):
+    """Whether the walk has not been in this folder, by this name or through a link."""
+    real = os.path.realpath(folder)
+    new = real not in seen
+    seen.add(real)
+    return new
+
+
+def _is_there(path):
+    """Whether this is a file; a link to one that is gone is an error, as what it stands for would be missed silently."""
+    if path.is_symlink() and not path.exists():
+        raise BadInput(f"{path} is a link to a file that is not there; fetch that file, or remove the link")
+    return path.is_file()
 
 
 def _hidden(parts):

@@ -31,7 +31,7 @@ def is_study(names):
 def zipped_study(path):
     """The `Source` of a ZIP in EchoNet-Dynamic's layout; each job unpacks its own video, for as long as it is read."""
     tree = Archive(path)
-    members = {PurePosixPath(name).name: name for name in tree.names()}
+    members = _members(tree)
     with TemporaryDirectory() as scratch:
         (Path(scratch) / "Videos").mkdir()
         for name, member in members.items():
@@ -53,6 +53,18 @@ def zipped_study(path):
     return Source(
         Path(path), study.kind, jobs, TABLES[0], tables=tables, skipped=skipped, warnings=study.warnings
     )  # fmt: skip
+
+
+def _members(tree):
+    """file name -> its name in the ZIP, of the tables of the study that lies highest and of the videos beside them."""
+    lists = [PurePosixPath(name) for name in tree.names() if PurePosixPath(name).name == TABLES[0]]
+    highest = min(len(name.parts) for name in lists)
+    tops = [name.parent for name in lists if len(name.parts) == highest]
+    if len(tops) > 1:
+        raise BadInput(f"{tree.root} holds the studies {tops[0]} and {tops[1]}; pack each by itself")
+    names = [PurePosixPath(name) for name in tree.names()]
+    wanted = [n for n in names if n.parent == tops[0] / "Videos" or (n.parent == tops[0] and n.name in TABLES)]
+    return {name.name: str(name) for name in wanted}
 
 
 def _read(tree, member, recording):
@@ -126,13 +138,18 @@ def _new_zip(path):
         yield opened
 
 
-def _add_tables(opened, frames):
+def tables_of(frames):
+    """{name: bytes} of the tables of a `FrameSet`, as they are packed."""
     from echogan.data.frames import save_index  # brings pandas, which the processes that decode never need
 
     with TemporaryDirectory() as scratch:
         save_index(scratch, frames.index, frames.manifest, frames.labels)
-        for table in sorted(Path(scratch).iterdir()):
-            _add(opened, table.name, table.read_bytes())
+        return {table.name: table.read_bytes() for table in sorted(Path(scratch).iterdir())}
+
+
+def _add_tables(opened, frames):
+    for name, data in tables_of(frames).items():
+        _add(opened, name, data)
 
 
 def _add(opened, name, data):

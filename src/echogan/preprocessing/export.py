@@ -5,19 +5,20 @@ OUT/recordings.csv        one row per recording, columns `COLUMNS`
 echonet: OUT/Videos/P0001_01.avi, FileList.csv, VolumeTracings.csv where there are tracings; 112 x 112, on its sector
 png:     OUT/P0001/01_0000.png ...; the sector as it was recorded, cropped, black around it
 
-Names are numbers in an order that tells nothing; frame rate, spacing and split are all that is kept of the file. A
-recording in memory is at most one frame of a DICOM, and the frames of one video.
+Names are numbers that are drawn, and files and rows are written in their order, so nothing tells whose they were; frame
+rate, spacing and split are all that is kept of the file. A recording in memory is at most one frame of a DICOM, and the
+frames of one video.
 """
 
 import csv
-import hashlib
 import io
 import platform
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from random import SystemRandom
 
 import cv2
 import numpy as np
@@ -113,6 +114,7 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
     if found.unit != "recording":
         raise BadInput(f"{source} holds pictures, not recordings; give DICOM files or videos")
     names = pseudonyms(found.jobs)
+    found = replace(found, jobs=sorted(found.jobs, key=lambda job: names[job.name]))  # rows in the old order would tell
     with atomic_folder(out) as folder:
         outcomes = _run(found, names, Settings(layout, fps), folder, workers, callback)
         done = _summary(out, found, outcomes)
@@ -124,9 +126,10 @@ def export(source, out, layout="echonet", fps=None, key=None, workers=None, call
 
 
 def pseudonyms(jobs):
-    """{job name: "P0001_01"}: patients numbered in the order of a hash, so neither alphabet nor date shows through."""
+    """{job name: "P0001_01"}: patients in an order drawn anew, which no list of their names leads back to."""
     whose = {job.name: job.patient or job.name for job in jobs}
-    order = sorted(set(whose.values()), key=lambda who: hashlib.sha256(who.encode()).digest())
+    order = sorted(set(whose.values()))
+    SystemRandom().shuffle(order)
     number, seen = {who: i for i, who in enumerate(order, 1)}, Counter()
     names = {}
     for job in jobs:

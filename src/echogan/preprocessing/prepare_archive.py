@@ -1,13 +1,11 @@
 """One call from frames to the ZIP that takes them to another machine, for notebooks."""
 
-import json
 from pathlib import Path
 
 from echogan.config import folder, on_drive
-from echogan.data.stills import MANIFEST
 from echogan.data.tree import Archive
 from echogan.errors import BadInput
-from echogan.preprocessing.archive import holds_frames, pack
+from echogan.preprocessing.archive import holds_frames, pack, tables_of
 from echogan.preprocessing.prepared import refuse_unmounted
 
 
@@ -37,4 +35,7 @@ def _place():
 
 
 def _holds(path, frames):
-    return holds_frames(path) and json.loads(Archive(path).read(MANIFEST)) == frames.manifest
+    if not holds_frames(path):
+        return False
+    packed, tables = Archive(path), tables_of(frames)
+    return set(tables) <= set(packed.names()) and all(packed.read(name) == tables[name] for name in tables)

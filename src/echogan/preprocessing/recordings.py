@@ -1,6 +1,7 @@
 """A folder or ZIP of recordings as jobs: what each is read by, whose it is, its split and its name."""
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -97,18 +98,32 @@ def recordings(tree, read_by, others, seed):
 
 def _job(tree, file, name, patient, split, reader):
     hidden = file if reader is _read_dicom else ""
-    read, digest = partial(_read, tree, file, reader, name if hidden else ""), partial(tree.digest, file)
+    called = name if hidden else ""
+    read, digest = partial(_read, tree, file, reader, called), partial(_digest, tree, file, called)
     return Job(name, split, read, digest, patient, local=partial(tree.local, file), file=hidden)
+
+
+@contextmanager
+def _called(shown, path):
+    """What is said of the file at `path` names `shown` instead."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(str(error).replace(str(path), shown)) from error
+
+
+def _digest(tree, file, called):
+    place = str(tree.path(file))
+    with _called(called or place, place):
+        return tree.digest(file)
 
 
 def _read(tree, file, reader, called):
     """The recording `file`; what is said of it names `called` instead of the file, where that may name a person."""
-    with tree.local(file) as path:
-        shown = called or str(tree.path(file))
-        try:
-            clip = reader(path)
-        except BadInput as error:
-            raise BadInput(str(error).replace(str(path), shown)) from error
+    place = str(tree.path(file))
+    shown = called or place
+    with _called(shown, place), tree.local(file) as path, _called(shown, path):
+        clip = reader(path)
     warnings = [sentence.replace(path.name, called, 1) for sentence in clip.warnings] if called else clip.warnings
     return replace(clip, name=called or clip.name, source=shown, warnings=warnings)
 
