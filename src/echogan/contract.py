@@ -136,6 +136,7 @@ class Architecture(nn.Module):
     inputs: tuple = ("image",)  # columns of a batch, see `engine.feed`: image, label, mask, edge; or A and B, unpaired
     choices: tuple = ()  # what `generate` and `translate` may be told, beside the truncation, e.g. ("noise",)
     paired: bool = False  # whether `translate` aims at batch["image"] itself, so that SSIM and its like have a meaning
+    compared: int = 1  # images of a batch in groups that a network compares, which no part of it may tear
     guests: tuple = ()  # frozen networks handed in; a tuple keeps them out of state_dict()
 
     def schedule(self, clock):

@@ -17,6 +17,12 @@ def full(x):
     return x if x.dtype == torch.float64 else x.float()
 
 
+def scores(layer, x):
+    """`layer` of x in float32 at least: differences of scores are small beside their level, so none is rounded."""
+    with by_hand(x):
+        return layer(full(x))
+
+
 def mirrored(x, sides):
     """x (B, C, H, W) with its border mirrored by (left, right, above, below) pixels; CUDA's own has no deterministic gradient."""
     if not torch.are_deterministic_algorithms_enabled():

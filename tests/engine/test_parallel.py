@@ -130,12 +130,13 @@ def test_batch_norm_and_odd_batches_are_refused_with_several_processes(monkeypat
             1,
             12,
             4,
-            "12, of which Greg takes 6, does not .* 1 processes x 4 micro-batches; use --accumulate 6, in a notebook",
+            "12, of which Greg takes 6, does not .* 1 processes x 4 micro-batches; use --accumulate 3, in a notebook",
         ),
-        (1, 4, 4, "4, of which Greg takes 2, .*use --accumulate 2,"),
-        (2, 20, 2, "20, of which Greg takes 10, .*use --accumulate 5,"),
+        (1, 4, 4, "4, of which Greg takes 2, .*use --accumulate 1,"),
+        (2, 20, 2, "20, of which Greg takes 10, .*use --set batch=32;"),
+        (1, 16, 8, "16, of which 4 at a time are compared, .*use --accumulate 4,"),
         (1, 1, 1, "1, of which Greg takes 0, .*use --set batch=2; in a notebook"),
-        (2, 9, 1, "batch of 9 does not divide among 2 processes x 1 .*use --set batch=12;"),
+        (2, 9, 1, "batch of 9 does not divide among 2 processes x 1 .*use --set batch=16;"),
     ],
 )
 def test_a_share_of_the_batch_that_has_no_equal_parts_is_refused(monkeypatch, processes, batch, accumulate, said):

@@ -37,6 +37,14 @@ def test_of_speckle_in_a_fan_it_is_the_fan(size):
     assert not (found & ~fan).any() and (fan & ~found).mean() < 0.01
 
 
+def test_in_large_pictures_nothing_beside_the_fan_counts_and_nothing_lit_is_left_out():
+    fan = ECHONET.resized(1024).mask()
+    lit = fan & (np.random.default_rng(0).uniform(size=fan.shape) < 0.5)
+    lit[[0, 300, 700], [512, 400, 600]] = True
+    found = hull(torch.from_numpy(np.stack([fan, lit & fan])[:, None]))[:, 0].numpy()
+    assert not (found & ~fan).any() and not (lit & fan & ~found[1]).any()
+
+
 def test_the_study_mask_is_almost_convex():
     mask = study_mask(112) > 0
     found = hull(torch.from_numpy(mask)[None, None])[0, 0].numpy()

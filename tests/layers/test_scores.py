@@ -20,3 +20,4 @@ def test_scores_are_float32_under_autocast(name):
     with torch.autocast("cpu", torch.bfloat16):
         scores = JUDGES[name](torch.rand(4, 1, 32, 32))
     assert scores and all(each.dtype == torch.float32 for each in scores)
+    assert not any(torch.equal(each, each.bfloat16().float()) for each in scores)

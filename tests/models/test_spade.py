@@ -178,7 +178,7 @@ def test_a_few_steps_teach_the_discriminator_its_labels():
 @pytest.mark.parametrize(
     "change, said",
     [({"critic": "patch"}, "patches"), ({"norm": "group"}, "norm"), ({"resolution": 48}, "power of two"),
-     ({"style": 0.1, "noise": 0}, "noise=64"),
+     ({"style": 0.1, "noise": 0}, "noise=64"), ({"kernel": 4}, "kernel must be odd"),
      ({"critic": "patches", "steps": 0}, "steps must be 1 or more, got 0"),
      ({"critic": "patches", "scales": 0}, "scales must be 1 or more, got 0"),
      ({"critic": "patches", "scales": 6}, "6 scales leave nothing of 32 px")],

@@ -75,6 +75,7 @@ def test_a_grid_that_does_not_halve_the_image_is_refused(grid):
         ({"codes": 0}, "codebook of 0 codes"),
         ({"norm": "foo"}, "no norm 'foo'"),
         ({"prior_width": 100}, "multiple of 32"),
+        ({"blocks": 0}, "blocks must be 1 or more"),
     ],
 )
 def test_settings_that_make_no_network_are_refused_before_anything_is_trained(change, why):
@@ -258,10 +259,18 @@ def test_samples_follow_their_seed_and_choices():
 
 
 @pytest.mark.parametrize(
-    "choices", [{"temperature": 0.0}, {"temperature": float("inf")}, {"top_p": 0.0}, {"top_k": -1}, {"top_k": "five"}]
+    "choices",
+    [
+        {"temperature": 0.0},
+        {"truncation": 0.0},
+        {"temperature": float("inf")},
+        {"top_p": 0.0},
+        {"top_k": -1},
+        {"top_k": "five"},
+    ],
 )
 def test_choices_that_leave_no_token_are_refused(choices):
-    with pytest.raises(BadInput, match="temperature > 0"):
+    with pytest.raises(BadInput, match="temperature and top_p above 0"):
         model_of("grid16").sample(1, **choices)
 
 

@@ -7,6 +7,7 @@ Process r owns the rows r::world of every global batch, so any number of process
 import os
 from contextlib import contextmanager
 from itertools import count
+from math import gcd
 
 import torch
 import torch.distributed as dist
@@ -71,7 +72,7 @@ def _join_on(gpu):
 
 def shareable(model, batch, accumulate):
     """`model`, fit for the present number of processes; a `BadInput` where it or the batch cannot be shared out."""
-    _check_parts(model.phases, batch, accumulate)
+    _check_parts(model, batch, accumulate)
     if world() == 1 or not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         return model
     if next(model.parameters()).device.type != "cuda":
@@ -81,28 +82,30 @@ def shareable(model, batch, accumulate):
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
 
-def _check_parts(phases, batch, accumulate):
-    """A `BadInput` where a phase's share of the batch has no equal parts: they are averaged as if they were equal."""
-    if not (whose := _uneven(phases, batch, accumulate)):
+def _check_parts(model, batch, accumulate):
+    """A `BadInput` where the batch, or a phase's share of it, has no equal parts, which are averaged as if they were."""
+    if not (whose := _uneven(model, batch, accumulate)):
         return
-    if fits := [parts for parts in range(1, batch + 1) if not _uneven(phases, batch, parts)]:
+    if fits := [parts for parts in range(1, batch + 1) if not _uneven(model, batch, parts)]:
         wise = min((parts for parts in fits if parts > accumulate), default=fits[-1])  # more parts need no more memory
         remedy = f"use --accumulate {wise}, in a notebook accumulate = {wise}"
     else:
-        wise = next(larger for larger in count(batch + 1) if not _uneven(phases, larger, accumulate))
+        wise = next(larger for larger in count(batch + 1) if not _uneven(model, larger, accumulate))
         remedy = f'use --set batch={wise}; in a notebook: change = "batch={wise}"'
     raise BadInput(
         f"a batch of {batch}{whose[0]} does not divide among {world()} processes x {accumulate} micro-batches; {remedy}"
     )
 
 
-def _uneven(phases, batch, accumulate):
+def _uneven(model, batch, accumulate):
     """In words, what has no equal parts of one image or more: the batch, or the share of it that a phase takes."""
+    parts, whole = world() * accumulate, gcd(batch, model.compared)
     rows = [
-        ("", batch),
-        *((f", of which {p.name} takes {int(batch * p.share)},", int(batch * p.share)) for p in phases),
+        ("", batch, 1),
+        *((f", of which {p.name} takes {int(batch * p.share)},", int(batch * p.share), 1) for p in model.phases),
+        (f", of which {whole} at a time are compared,", batch, whole),
     ]
-    return [words for words, n in rows if n < 1 or n % (world() * accumulate)]
+    return [words for words, n, of in rows if n < 1 or n % (parts * of)]
 
 
 def interleave(parts):

@@ -5,7 +5,7 @@ from math import log2
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from echogan.precision import by_hand, full
+from echogan.precision import by_hand, full, scores
 
 
 def steps_to(resolution):
@@ -59,7 +59,7 @@ class Critic(nn.Module):
         if self.spectral:  # a norm in reduced precision would be a bound that holds to two digits
             with by_hand(x):
                 return self.net(full(x)).flatten()
-        return full(self.net(x)).flatten()  # their differences are small beside their level
+        return scores(self.net[-1], self.net[:-1](x)).flatten()
 
 
 def _after(channels, norm, activation):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from echogan.layers.dcgan import he_init
 from echogan.layers.patch import PatchCritic
-from echogan.precision import full
+from echogan.precision import scores
 
 
 class Verdict(NamedTuple):
@@ -34,7 +34,7 @@ class PatchJudge(nn.Module):
     def forward(self, x):
         """(B, 1, H, W) -> `Verdict`."""
         seen = self.trunk(x)
-        return Verdict((full(self.score(seen)),), _classes(self.task, seen))
+        return Verdict((scores(self.score, seen),), _classes(self.task, seen))
 
 
 class UNetJudge(nn.Module):
@@ -61,12 +61,12 @@ class UNetJudge(nn.Module):
         for step in self.up:
             x = step(x)
             x = torch.cat([x, seen.pop()], 1) if seen else x
-        whole = self.whole(deepest.mean((2, 3)))
-        return Verdict((full(whole)[:, :, None, None], full(self.pixels(x))), _classes(self.task, deepest))
+        whole = scores(self.whole, deepest.mean((2, 3)))
+        return Verdict((whole[:, :, None, None], scores(self.pixels, x)), _classes(self.task, deepest))
 
 
 def _classes(task, seen):
-    return full(task(seen.mean((2, 3)))) if task is not None else None
+    return scores(task, seen.mean((2, 3))) if task is not None else None
 
 
 def _halved(a, b):

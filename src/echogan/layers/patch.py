@@ -7,7 +7,7 @@ from torch import nn
 
 from echogan.errors import one_of
 from echogan.layers.dcgan import dcgan_init, he_init
-from echogan.precision import full
+from echogan.precision import scores
 
 
 def normalisation(kind, channels):
@@ -38,7 +38,7 @@ class PatchCritic(nn.Module):
         self.net = nn.Sequential(*layers).apply(he_init if norm == "none" else dcgan_init)
 
     def forward(self, x):
-        return full(self.net(x))
+        return scores(self.net[-1], self.net[:-1](x))
 
 
 def field(steps=3):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from echogan.layers.spectral import SpectralConv
-from echogan.precision import full
+from echogan.precision import scores
 
 START = 8  # pixels a side at which a generator begins
 NORMS = {"batch": lambda n: nn.BatchNorm2d(n, affine=False), "instance": nn.InstanceNorm2d}
@@ -173,9 +173,9 @@ class Scale(nn.Module):
 
     def forward(self, x):
         features = [x]
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             features.append(layer(features[-1]))
-        return [*features[1:-1], full(features[-1])]
+        return [*features[1:], scores(self.layers[-1], features[-1])]
 
 
 class Segmenter(nn.Module):
@@ -198,7 +198,7 @@ class Segmenter(nn.Module):
             x = block(F.avg_pool2d(x, 2))
         for narrow, block in zip(self.narrow, self.up):
             x = block(seen.pop() + F.interpolate(narrow(x), scale_factor=2.0))
-        return full(self.out(F.leaky_relu(x, 0.2)))
+        return scores(self.out, F.leaky_relu(x, 0.2))
 
 
 class Residual(nn.Module):

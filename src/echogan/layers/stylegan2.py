@@ -27,7 +27,7 @@ def normalised(x):
 def minibatch_std(x, group=4):
     """(B, C, H, W) -> (B, C + 1, H, W): the mean spread within a group of images, as one more channel (Karras 2018).
 
-    A group takes every (B / group)-th row, so interleaved parts of a batch form the same groups as the whole.
+    A group takes every (B / group)-th row, so interleaved parts of a batch, of whole groups, form the same ones as it.
     """
     n = gcd(len(x), group)
     spread = (x.reshape(n, -1, *x.shape[1:]).var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))

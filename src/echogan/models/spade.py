@@ -225,6 +225,8 @@ def _checked(config):
             raise BadInput(f"{name} cannot be {getattr(config, name)!r}{nearest(getattr(config, name), known)}")
     if config.resolution < 32 or config.resolution & (config.resolution - 1):
         raise BadInput(f"resolution must be a power of two from 32 on, got {config.resolution}")
+    if config.kernel % 2 == 0:
+        raise BadInput(f"kernel must be odd, so that maps keep their size, got {config.kernel}")
     if config.critic == "patches":
         at_least(1, steps=config.steps, scales=config.scales)
         if config.resolution >> (config.scales - 1) < 2:

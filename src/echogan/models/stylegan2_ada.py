@@ -150,6 +150,7 @@ class StyleGAN2ADA(Architecture):
         self.optim = {child: Optim(c.lr, (0.0, 0.99)) for child in ("G", "D")}
         self.ema = Average(("G",), c.ema_kimg, c.rampup or inf)
         self.inputs = ("image", "label") if c.classes else ("image",)
+        self.compared = c.group
         self.phases = tuple(self._phases(c))
 
     def _phases(self, c):

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from echogan.contract import Architecture, Optim, Phase, Rows
-from echogan.errors import BadInput
+from echogan.errors import BadInput, at_least
 from echogan.layers.autoencoder import Autoencoder
 from echogan.layers.gpt import GPT, drawn
 from echogan.layers.patch import PatchCritic
@@ -151,6 +151,7 @@ class VQGAN(Architecture):
             raise BadInput(
                 f"the discriminator would start at {c.start:g} kimg, when stage 1 is over; make prior_start later"
             )
+        at_least(1, blocks=c.blocks)
         self.vq = Autoencoder(c, halvings(c))
         self.optim = {"vq": Optim(c.lr, (0.5, 0.9))}
         if c.adversarial:
@@ -300,7 +301,10 @@ class VQGAN(Architecture):
         given = (truncation, temperature, top_k, top_p)
         numbers = all(isinstance(value, int | float) for value in given)
         if not (numbers and 0 < (heat := truncation * temperature) < inf and top_p > 0 and top_k >= 0):
-            raise BadInput(f"need a finite temperature > 0, top_p > 0, top_k >= 0; got {temperature}, {top_p}, {top_k}")
+            raise BadInput(
+                "need a truncation, a finite temperature and top_p above 0 and a top_k of 0 or more; "
+                f"got {truncation}, {temperature}, {top_p} and {top_k}"
+            )
         # Normal numbers, so that a walk from one to another passes through likely ones only.
         chance = torch.special.ndtr(batch.randn(self.config.grid**2)).clamp(max=1 - 1e-6)
         label = self.some_label(batch)
