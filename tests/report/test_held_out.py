@@ -82,3 +82,19 @@ def test_images_made_of_images_have_rows_and_columns_of_their_own(runs):
     assert "787 images made of the held-out ones" in held_out.caption([made], "translate")
     assert "no run was judged on TEST yet" in held_out.caption([made], "generate")
     assert "JPEG2000_SSIM" in run_page(made)
+
+
+def test_the_caption_says_which_intervals_hold_the_spheres_fixed(runs):
+    assert "± 95 % interval over patients; of precision, density and coverage" in held_out.caption(runs)
+    assert held_out.caption(runs).endswith("too narrow there")
+
+
+def test_the_latest_row_is_the_last_of_the_file_and_not_that_of_the_most_images(runs):
+    path = runs[0].folder / "metrics_csv/metrics.csv"
+    table = pd.read_csv(path)
+    again = table.iloc[[-1]].assign(kimg=160, KID=0.05)
+    pd.concat([table, again]).to_csv(path, index=False)
+    run = read_run(runs[0].folder)
+    found = held_out.latest(run)
+    assert (found["kimg"], found["KID"]) == (160, 0.05) and "line" not in found
+    assert (run.metrics["kimg"].diff().dropna() >= 0).all() and "line" not in run.losses

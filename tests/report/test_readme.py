@@ -136,3 +136,22 @@ def test_speed_is_a_range_over_seeds_of_one_machine(experiments):
     pd.read_csv(path).replace({"images_per_s": {52.0: 104.0}}).to_csv(path, index=False)
     row, _ = rows_of(readme.tables(read_runs(experiments), LISTED), "### Price")
     assert row[6] == "52–104 (2 seeds) on 1 thread of a test"
+
+
+def test_the_last_audit_and_the_last_reading_of_all_frames_are_shown_whatever_their_moment(experiments):
+    audit = experiments / "wgan/gp/metrics_csv/audit.csv"
+    audit.write_text("kimg,flagged,false_flags\n200,9.5,5.1\n160,1.5,5.0\n")
+    for kimg, fid in ((200, 9.0), (160, 7.0)):
+        judged(experiments / "wgan/gp", FID=fid)
+        path = experiments / "wgan/gp/metrics_csv/metrics.csv"
+        table = pd.read_csv(path)
+        table.loc[table.index[-1], ["split", "kimg"]] = "ALL", kimg
+        table.to_csv(path, index=False)
+    page = readme.tables(read_runs(experiments), LISTED)
+    assert "1.5 % (5.0 %)" in page and "9.5 %" not in page
+    ((_, _, _, fid, _),) = rows_of(page, "### As the published FID was measured")
+    assert fid == "7"
+
+
+def test_the_note_says_which_intervals_hold_the_spheres_fixed():
+    assert "of precision, density and coverage the spheres around real images are held fixed" in readme.NOTE

@@ -88,7 +88,7 @@ def plane(
         synthetic: folder of synthetic frames, e.g. made by `echogan synthesize`.
         out: picture to write, .png or .pdf.
         split: TRAIN, VAL or TEST of the real frames.
-        n: images a side at most.
+        n: images a side at most: one of each patient, as many real as synthetic ones.
         device: where to compute.
     """
     from echogan.data.frames import load_frames
@@ -101,13 +101,22 @@ def plane(
 
     where = pick_device(device)
     model, real, made = load_segmenter(run, where), load_frames(frames).split(split), load_frames(synthetic)
-    seen = [features(model, spread(part.images, n)) for part in (real, made)]
+    sides = [_one_each(part) for part in (real, made)]
+    n = min(n, *map(len, sides))
+    seen = [features(model, spread(images, n)) for images in sides]
     apart = told_apart(*seen)
     space = (
         f"deepest level of {run}, {model.config.resolution} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
     )
     style.save(report.plane(principal_plane(*seen), apart, real.kind, space), out)
     print(f"told apart by the nearest neighbour: {apart:.0f} % (50 = indistinguishable), {shown(out)}")
+
+
+def _one_each(frames):
+    """Images uint8 (patients, H, W), one of each patient; where the index names none, every image counts as one."""
+    from echogan.metrics.privacy import one_each
+
+    return frames.images[one_each(frames.index["patient"].fillna(frames.index["file"]))]
 
 
 @command

@@ -35,6 +35,9 @@ def evaluate(
 ):
     """Judge images against real frames: every metric with its 95 % interval, beside what real images reach.
 
+    Intervals of precision, density and coverage hold the spheres around real images fixed and are too narrow: in simulations
+    of 200 patients by up to two fifths, by more with fewer.
+
     Args:
         fakes: a run, <arch>/<config>, a .safetensors file, or a folder or ZIP of pictures from anywhere.
         reference: folder of frames, or any folder or ZIP of real pictures.

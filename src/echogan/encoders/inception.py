@@ -86,7 +86,10 @@ class Inception:
 
 
 class HalfPixelInception(Inception):
-    """The same network as pytorch-fid and torchmetrics' default feed it: a Frechet distance apart by some per cent."""
+    """The same network as pytorch-fid feeds it: a Frechet distance apart by some per cent.
+
+    torchmetrics' default resizes alike up to 299 px, but scales as TensorFlow.
+    """
 
     preprocessing = f"bilinear to {SIZE} x {SIZE} (half-pixel centres), 2 x / 255 - 1"
 

@@ -1,7 +1,7 @@
 """`judge`: every metric of a set of images in one pass, each beside its error and what real images reach.
 
 The fakes are generated, encoded and summed up on one device. The real side (its features, and the floor: real images
-against real images) is computed once for a set of frames, split, n, size and encoder, and kept in data/.features.
+against real images) is computed once for a set of frames, split, n, size and encoder of ours, and kept in data/.features.
 """
 
 import hashlib
@@ -297,8 +297,8 @@ def _rows(side, keep):
 
 
 def _kept(key, encoder, compute, real):
-    """`compute()`, or what it gave when the same real side was last measured with the same encoder."""
-    if encoder is None or not encoder.sha256:
+    """`compute()`, or what it gave for the same real side and encoder before; a user's is asked anew: its code may change."""
+    if encoder is None or type(encoder.network) not in encoders.NETWORKS.values():
         return compute()
     words = json.dumps([VERSION, *map(str, key), encoder.name, encoder.sha256, encoder.preprocessing])
     path = folder("data") / ".features" / f"{key[0]}_{hashlib.sha256(words.encode()).hexdigest()[:16]}.safetensors"

@@ -30,8 +30,9 @@ def principal_plane(real, fake, k=2):
 def told_apart(real, fake):
     """Leave-one-out accuracy in % of naming each feature after its nearest neighbour (Lopez-Paz and Oquab 2017).
 
-    50: indistinguishable; 100: separate clusters; below 50: synthetic ones sit on single real ones, which is copying. Sets
-    are cut to equal size.
+    50: indistinguishable; 100: separate clusters; below 50: synthetic ones sit on single real ones, which is copying. Rows
+    must be independent (one image per patient): a real one's nearest neighbour is often another frame of the same patient,
+    which tells sets of equal distribution apart. Sets are cut to equal size, the larger one to its first rows.
     """
     real, fake = _features(real, fake)
     n = min(len(real), len(fake))

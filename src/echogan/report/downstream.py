@@ -115,13 +115,17 @@ def write(path, out):
 def boxes(table, share):
     """Dice of every TEST patient: a panel per structure, a row per training set, its p value beside it."""
     names = structures(table)
-    arms = by_patient(table, share, f"Dice_{names[0]}").columns
+    present = set(table.loc[np.isclose(table["share"], share), "arm"])
+    arms = [arm for arm in ARMS if arm in present]
     title = f"Overlap by training set, {100 * share:g} % of the {unit(table)}"
     note = f"Box: quartiles and median, whiskers: 5-95 %, dots: {unit(table)}, right: mean, gain over real, p"
     fig = style.new(0.95 + len(names) * (0.3 + 0.16 * len(arms)), title, _caption(table, share, note))
     for ax, name in zip(fig.subplots(len(names), 1, squeeze=False)[:, 0], names):
         wide = by_patient(table, share, f"Dice_{name}")
-        for k, (arm, values) in enumerate(wide.items()):
+        for k, arm in enumerate(arms):
+            if arm not in wide:  # none of its patients has a value of this structure
+                continue
+            values = wide[arm]
             _box(ax, k, values.dropna().to_numpy(), LOOKS[arm].color)
             against = _against(values, wide[BASE]) if BASE in wide and arm != BASE else ""
             told = f"{values.mean():.3f}{against}"
@@ -205,11 +209,13 @@ def agreement(table, share):
 def plane(found, told_apart, kind, space):
     """Real and synthetic images as dots on a `metrics.embedding.Plane`.
 
-    told_apart: nearest-neighbour accuracy in %; kind: what the data are; space: whose features of which images.
+    found: of one image per patient; told_apart: nearest-neighbour accuracy in %; kind: what the data are; space: whose
+    features of which images.
     """
     title = "Real and synthetic images in one space of features"
     note = "Principal components of the real images. 50 % told would be indistinguishable, 100 % separate clusters"
-    n = f"{len(found.real):,} real, {len(found.fake):,} synthetic images"
+    each = UNITS.get(kind, "patients").removesuffix("s")
+    n = f"{len(found.real):,} real, {len(found.fake):,} synthetic images, one per {each}"
     fig = style.new(2.9, title, f"Data: {kind}{style.simulated(kind)}. n: {n}. Features: {space}. {note}.")
     ax = fig.add_subplot()
     looks = zip((found.real, found.fake), ("real", "synthetic"), style.looks(2))

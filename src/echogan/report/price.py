@@ -62,7 +62,7 @@ def figure(runs):
 
 
 def _points(runs, lead):
-    """[(runs of one config, (seeds, 2) seconds until the best reading and that reading)]."""
+    """[(runs of one config, (seeds, 2) seconds of the whole training, without pauses, and best reading)]."""
     curves, groups = dict(zip(runs, together(runs, lead))), []
     for group in seeds.grouped(runs):
         rows = [(run, row) for run in group if (curve := curves[run]) and (row := curve.best()) is not None]

@@ -11,7 +11,7 @@ from echogan.report import across, ladder, originals, seeds
 from echogan.report.held_out import latest
 from echogan.report.metrics import half_interval, written
 from echogan.report.run import ARCHITECTURES, STAGES, on_usual_data
-from echogan.report.tables import read_table
+from echogan.report.tables import as_written, read_table
 
 BEGIN, END = "<!-- tables: `echogan report` writes them -->", "<!-- end of tables -->"
 BLANK = f"# results/\n\n{BEGIN}\n{END}\n\n## What did not work, and why\n"
@@ -53,16 +53,18 @@ def tables(runs, listed):
 
 
 NOTE = (
-    "Rows: of each architecture the best config by the lowest rolling median on VAL (of its first seed; of those trained for as"
-    " long as any), and the best one of the original study (†). ± is half of the 95 % interval, over the patients of the real "
-    "images; generated images count one by one, also where several are made of one patient's, so there ± is a little too "
-    "narrow; a share of 0 or 1 has none, as no spread was seen: by the rule of three it may be 3 / n away (n: generated images "
-    "for precision, patients for recall). In brackets what real images reach: TRAIN frames in place of the generated ones. VAL:"
-    " the metric that chose the weights, best · last · median of the last three readings; the weights are those of the lowest "
-    "rolling median of three (last / best below is of that median), and TEST read them, but for ‡. KID_lite0: kernel distance "
-    "by the features of EfficientNet-Lite0, in training readings alone. LPIPS: mean distance of random pairs, the goal is that "
-    "of real pairs. Copies: share of generated images nearer to a training frame than all but 5 % of unseen patients; in "
-    "brackets the share of unseen patients. – was not measured. FID falls with n: compare equal n."
+    "Rows: of each architecture the best config by the lowest rolling median on VAL (of its first seed; of those trained for "
+    "as long as any), and the best one of the original study (†). ± is half of the 95 % interval, over the patients of the "
+    "real images; generated images count one by one, also where several are made of one patient's, so there ± is a little too "
+    "narrow; of precision, density and coverage the spheres around real images are held fixed, so there ± is too narrow (in "
+    "simulations of 200 patients by up to two fifths, by more with fewer); a share of 0 or 1 has none, as no spread was seen: "
+    "by the rule of three it may be 3 / n away (n: generated images for precision, patients for recall). In brackets what real "
+    "images reach: TRAIN frames in place of the generated ones. VAL: the metric that chose the weights, best · last · median "
+    "of the last three readings; the weights are those of the lowest rolling median of three (last / best below is of that "
+    "median), and TEST read them, but for ‡. KID_lite0: kernel distance by the features of EfficientNet-Lite0, in training "
+    "readings alone. LPIPS: mean distance of random pairs, the goal is that of real pairs. Copies: share of generated images "
+    "nearer to a training frame than all but 5 % of unseen patients; in brackets the share of unseen patients. – was not "
+    "measured. FID falls with n: compare equal n."
 )
 PRICE = (
     "images/s: slowest–fastest seed that was timed. Their networks are equal, so what differs is how busy the machine was: the "
@@ -181,7 +183,7 @@ def _copies(run):
     table, _ = read_table(run.folder / "metrics_csv" / "audit.csv")
     if not len(table):
         return ""
-    row = table.iloc[-1]
+    row = as_written(table).iloc[-1]
     return f"{row['flagged']:.1f} % ({row['false_flags']:.1f} %)"
 
 
@@ -259,7 +261,7 @@ def _as_published(runs):
     for run in runs:
         part = run.metrics[run.metrics["split"] == "ALL"] if "split" in run.metrics else run.metrics[:0]
         if len(part):
-            row, told = part.iloc[-1], {"": run.title, "data": run.kind}
+            row, told = as_written(part).iloc[-1], {"": run.title, "data": run.kind}
             n = f"{row['n_fake']:,.0f} against {row['n_real']:,.0f}"
             rows.append({**told, "n": n, "FID": _pm(row, "FID"), "TEST FID": _beside(latest(run) or {}, "FID")})
     return ["### As the published FID was measured", _table(rows)] if rows else []

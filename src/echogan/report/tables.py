@@ -29,6 +29,7 @@ def read_rows(path):
 def read_table(path, needed=("kimg",), wanted=()):
     """(table, problems): a training CSV as a DataFrame sorted by kimg, numbers as float, text columns as str.
 
+    Where rows report (metrics.csv, audit.csv), `line` numbers them as the file has them, see `as_written`.
     Never raises for what a run may leave behind: a missing file, no rows, a half-written line, a missing column;
     without a `needed` column the table is empty, a `wanted` one that is absent is only named.
     """
@@ -47,8 +48,15 @@ def read_table(path, needed=("kimg",), wanted=()):
         problems.append(f"{path.name} lacks the column {', '.join(absent)}")
     if set(absent) & set(needed):
         return pd.DataFrame(columns=[*needed, *header]), problems
+    if "split" in table or "flagged" in table:
+        table["line"] = np.arange(len(table), dtype=float)
     table = table[np.isfinite(table["kimg"])].sort_values("kimg", kind="stable").reset_index(drop=True)
     return table, problems if len(table) else [*problems, f"{path.name} has no rows yet"]
+
+
+def as_written(table):
+    """The rows of a table in the order of their file, where `read_table` kept it: the last one is the latest."""
+    return table.sort_values("line").drop(columns="line") if "line" in table else table
 
 
 def numeric(table):
