@@ -17,7 +17,7 @@ from echogan.cli.train import choices_of
 from echogan.config import folder
 from echogan.data.frames import load_frames
 from echogan.errors import BadInput
-from echogan.files import read_json
+from echogan.files import read_json, write_json
 
 
 def run(*words):
@@ -159,6 +159,22 @@ def test_demo_is_the_whole_study_and_says_where_to_look(capsys):
     left = {p.name for p in run_folder.iterdir()} - {".lock"}
     assert left == {"config.json", "checkpoints", "generated_samples", "metrics_csv"}
     assert list((folder("results") / "wgan" / "demo").glob("*.png"))
+
+
+def test_another_demo_has_a_name_of_its_own(monkeypatch, capsys):
+    """As one of another seed is refused under the name of the first."""
+    trained, drawn = [], []
+
+    def train(arch, config, frames, kimg, seed, device, name):
+        trained.append((config, seed, name))
+        write_json(folder("experiments") / arch / name / "config.json", {})
+
+    for stage, instead in (("phantom", print), ("extract", print), ("train", train), ("drawn_of", drawn.append)):
+        monkeypatch.setattr(f"echogan.cli.start.{stage}", instead)
+    assert run("demo") == 0 and run("demo", "--seed", 1, "--name", "second") == 0
+    assert trained == [("demo", 0, "demo"), ("demo", 1, "second")] and drawn == ["wgan/demo", "wgan/second"]
+    said = capsys.readouterr().out
+    assert "wgan/second/generated_samples" in said and "wgan/second (figures)" in said
 
 
 def test_report_as_a_page(study, capsys):
