@@ -46,9 +46,11 @@ benchmark: $(VENV)/installed-dev
 colab: $(VENV)/installed-dev
 	$(BIN)/python colab/build.py
 
+# A build of torch pins the CUDA packages it was made with: pins of one build would forbid every other that TORCH=auto may pick.
 constraints: $(VENV)/installed-dev
 	$(UV) pip compile --quiet --universal --python-version 3.10 --all-extras --group dev --no-header --no-annotate \
 		--upgrade pyproject.toml -o constraints.txt
+	grep -Ev '^(cuda|nvidia)-' constraints.txt > $(VENV)/pins && mv $(VENV)/pins constraints.txt
 
 clean:
 	rm -rf $(VENV) .uv

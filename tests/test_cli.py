@@ -1,6 +1,8 @@
 """The command line as a user types it, in process: one line out, one sentence when it fails, the right exit code."""
 
+import os
 import re
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
@@ -15,7 +17,7 @@ from echogan.cli.train import choices_of
 from echogan.config import folder
 from echogan.data.frames import load_frames
 from echogan.errors import BadInput
-from echogan.files import read_json
+from echogan.files import read_json, write_json
 
 
 def run(*words):
@@ -159,6 +161,22 @@ def test_demo_is_the_whole_study_and_says_where_to_look(capsys):
     assert list((folder("results") / "wgan" / "demo").glob("*.png"))
 
 
+def test_another_demo_has_a_name_of_its_own(monkeypatch, capsys):
+    """As one of another seed is refused under the name of the first."""
+    trained, drawn = [], []
+
+    def train(arch, config, frames, kimg, seed, device, name):
+        trained.append((config, seed, name))
+        write_json(folder("experiments") / arch / name / "config.json", {})
+
+    for stage, instead in (("phantom", print), ("extract", print), ("train", train), ("drawn_of", drawn.append)):
+        monkeypatch.setattr(f"echogan.cli.start.{stage}", instead)
+    assert run("demo") == 0 and run("demo", "--seed", 1, "--name", "second") == 0
+    assert trained == [("demo", 0, "demo"), ("demo", 1, "second")] and drawn == ["wgan/demo", "wgan/second"]
+    said = capsys.readouterr().out
+    assert "wgan/second/generated_samples" in said and "wgan/second (figures)" in said
+
+
 def test_report_as_a_page(study, capsys):
     assert train(study) == 0 and run("report", "wgan/demo", "--html") == 0
     (page,) = folder("results").rglob("*.html")
@@ -271,6 +289,40 @@ def test_doctors_remedies_keep_the_pinned_versions(monkeypatch):
 
 def missing(name):
     raise PackageNotFoundError(name)
+
+
+def test_doctor_ends_where_torch_lacks_a_library(tmp_path):
+    """An OSError, as of libcudart missing; `echogan.encoders` imports torch too."""
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')")
+    answer = subprocess.run(
+        [sys.executable, "-c", "from echogan.doctor import examine; print(*examine(), sep='\\n')"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "about='torch', state='does not import (libcudart.so.13" in answer.stdout and "about='disk'" in answer.stdout
+
+
+def test_doctor_names_a_disk_that_is_not_there(monkeypatch):
+    """Where Windows has no drive Z, not even the root of Z:\\runs exists."""
+    from echogan import doctor
+
+    monkeypatch.setattr("pathlib.Path.exists", lambda path: False)
+    (finding,) = doctor._disk()
+    assert "no such disk" in finding.state and "ECHOGAN_EXPERIMENTS" in finding.remedy
+
+
+@pytest.mark.parametrize("error", [subprocess.TimeoutExpired("nvidia-smi", 20), PermissionError("no access")])
+def test_doctor_does_without_a_driver_that_does_not_answer(error, monkeypatch):
+    from echogan import doctor
+
+    def stuck(*words, **how):
+        raise error
+
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("subprocess.run", stuck)
+    assert doctor._driver() == ""
 
 
 def test_doctor_names_what_it_finds(capsys, monkeypatch, tmp_path):

@@ -164,6 +164,26 @@ def test_recordings_with_masks_are_extracted_once_more_where_masks_are_wanted_la
         assert step.words[1:5] == (tmp_path / "HC18", asked.frames(spade, "S1"), "--size", 256)
 
 
+@pytest.mark.parametrize("tier", ["cpu", "gpu"])
+@pytest.mark.parametrize("masks", ["its own", "a phantom's", "of CAMUS"])
+def test_only_masks_of_the_data_itself_have_no_phases_and_judge_no_phantom(tier, masks, tmp_path, monkeypatch):
+    """HC18 has neither volumes nor labels of a heart; at the GPU tier its masks lie in a folder of another size."""
+    monkeypatch.setattr(parts, "chosen_kimg", lambda run: 8)
+    (tmp_path / "HC18").mkdir()
+    camus = str(tmp_path / "CAMUS") if masks == "of CAMUS" else ""
+    asked = plan(data=str(tmp_path / "HC18"), camus=camus, tier=tier)
+    asked.place("frames").mkdir(parents=True)
+    if masks == "its own":
+        (asked.place("frames") / "labels.json").write_text("{}")
+    spade, cyclegan = (next(row for row in ROWS if row.arch == arch) for arch in ("spade", "cyclegan"))
+    best = asked.run(spade, "patches").weights("best")
+    best.parent.mkdir(parents=True)
+    best.touch()
+    *_, use = parts.synthesized(asked, spade, "patches")
+    assert use.words[0] == "downstream" and ("--no-ef" in use.words) == (masks == "its own")
+    assert ("--segmenter" in parts.rated(asked, cyclegan, "plain").words) == (masks != "its own")
+
+
 @pytest.mark.parametrize("tier, made", [("cpu", {128}), ("gpu", {128, 256})])
 def test_frames_are_prepared_as_large_as_the_configs_of_a_tier_make_them(tier, made):
     asked, sizes = plan(tier=tier), set()

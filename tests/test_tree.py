@@ -63,6 +63,14 @@ def test_floors_in_pyproject_pins_in_constraints():
     assert pins and all("==" in line for line in pins if line.strip())
 
 
+def test_no_pin_forbids_another_build_of_torch():
+    """Each build pins the CUDA packages that it was made with; the one that fits a driver is chosen by `--torch-backend`."""
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [line for line in pins if line.startswith(("cuda-", "nvidia-"))] == []
+    (target,) = re.findall(r"^constraints:.*?\n\n", (ROOT / "Makefile").read_text(), re.S | re.M)
+    assert "'^(cuda|nvidia)-'" in target  # nor will one that is written anew
+
+
 def test_the_citation_file_is_what_citation_readers_take():
     """CFF 1.2.0: the required keys, and the version and licence of the package."""
     cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

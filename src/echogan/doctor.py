@@ -80,7 +80,10 @@ def _driver():
     if not shutil.which("nvidia-smi"):
         return ""
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
     return answer.stdout.strip().splitlines()[0] if answer.returncode == 0 and answer.stdout.strip() else ""
 
 
@@ -103,8 +106,10 @@ def _packages():
 
 
 def _weights():
-    from echogan.encoders.weights import KNOWN, locate
-
+    try:
+        from echogan.encoders.weights import KNOWN, locate
+    except (ImportError, OSError):  # of torch, as said above
+        return
     for name, known in KNOWN.items():
         place = locate(name)
         remedy = "" if place else f"echogan weights --install {name} (metrics that need no network run without it)"
@@ -120,9 +125,12 @@ def _data():
 
 
 def _disk():
-    place = folder("experiments")
-    while not place.exists():
-        place = place.parent
+    wanted = folder("experiments")
+    place = next((path for path in (wanted, *wanted.parents) if path.exists()), None)
+    if place is None:  # not even its drive
+        remedy = "set ECHOGAN_EXPERIMENTS to a folder of a disk that is here"
+        yield Finding("disk", f"{wanted}: there is no such disk", remedy, fatal=True)
+        return
     free = shutil.disk_usage(place).free / 2**30
     yield Finding(
         "disk", f"{free:.0f} GiB free at {place}", "" if free > NEEDED_GB else f"free at least {NEEDED_GB} GiB"

@@ -1,7 +1,10 @@
 """CycleGAN: what each term gives the generator, what the enhancer may touch, and how a run of it is trained and judged."""
 
 import csv
+import hashlib
+import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -250,6 +253,33 @@ def test_a_segmenter_that_is_asked_for_must_come(domains, tmp_path):
     assert not list(tmp_path.rglob("config.json"))
     run = fit("cyclegan", "segment", domains, Settings(kimg=0.008, device="cpu"), config, tmp_path, guests=(stand_in,))
     assert float(next(csv.DictReader(run.losses.open(newline="")))["segmentation"]) > 0
+
+
+def segmenter_of(seed):
+    """A network, and what of it a run is given."""
+    torch.manual_seed(seed)
+    network = torch.nn.Conv2d(1, 2, 1).requires_grad_(False)
+    return network, network.forward
+
+
+def test_a_run_goes_on_with_the_segmenter_it_began_with_alone(domains, tmp_path):
+    config, settings = CONFIGS["segment"].tiny(), Settings(kimg=0.008, device="cpu")
+    again = partial(fit, "cyclegan", "segment", domains, config=config, experiments=tmp_path)
+    network, guest = segmenter_of(1)
+    run = again(settings, guests=(guest,))
+    values = b"".join(  # of the bias, then of the weights
+        key.encode() + str(tuple(value.shape)).encode() + value.numpy().tobytes()
+        for key, value in sorted(network.state_dict().items())
+    )
+    assert run.read()["guests"] == {"segmenter": hashlib.sha256(values).hexdigest()[:16]}
+    again(replace(settings, kimg=0.016), guests=(segmenter_of(1)[1],))
+    for other in (segmenter_of(2)[1], stand_in):
+        with pytest.raises(BadInput, match=r"--segmenter the one it began with.*or under another name"):
+            again(replace(settings, kimg=0.024), guests=(other,))
+    before = {key: value for key, value in run.read().items() if key != "guests"}  # a run of an older version
+    run.config.write_text(json.dumps(before))
+    again(replace(settings, kimg=0.024), guests=(stand_in,))
+    assert run.read()["guests"] == {"segmenter": "unknown"}  # what can be called may be no network
 
 
 def test_a_segmenter_that_nothing_weighs_is_refused(domains, tmp_path):

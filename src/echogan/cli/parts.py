@@ -222,7 +222,7 @@ def rated(plan, row, name):
 
 def _judges_phantoms(plan):
     """Whether the segmenter of the masks learnt from phantoms, whose labels are those of the quality phantom."""
-    return plan.place("masks") != plan.place("frames")
+    return not plan.serves("masks")
 
 
 def _segmenter(plan, source):
@@ -259,7 +259,7 @@ def synthesized(plan, row, name):
     yield Step(f"plane spade/{name}", words, partial(fresh, sight, *needs), needs)
     told = ["--kimg", plan.kimg] if plan.kimg else []
     told += ["--resolution", 64] * (plan.tier == "cpu")  # that of what is generated
-    told += ["--no-ef"] * (masks == plan.place("frames"))  # masks of --data itself, such as HC18, have no phases
+    told += ["--no-ef"] * plan.serves("masks")  # masks of --data itself, such as HC18, have no phases
     told += ["--shares", *(f"{percent}:{seeds}" for percent, seeds in shares.items()), *plan.device]
     words = ("downstream", masks, place / "downstream", "--synthetic", place / "{share}_{seed}", *told)
     yield Step(f"downstream spade/{name}", words, (place / "downstream" / "summary.csv").is_file, needs)

@@ -11,7 +11,7 @@ from echogan.config import RunFolder, folder, shown
 
 
 @command
-def demo(kimg: float = 40.0, patients: int = 240, seed: int = 0, device: Device = "auto"):
+def demo(kimg: float = 40.0, patients: int = 240, seed: int = 0, device: Device = "auto", name: str = "demo"):
     """The whole study in small on the synthetic phantom: recordings, frames, a WGAN at 64 px, metrics, figures.
 
     Args:
@@ -19,6 +19,7 @@ def demo(kimg: float = 40.0, patients: int = 240, seed: int = 0, device: Device 
         patients: of the phantom.
         seed: of the phantom and of the training.
         device: where to train.
+        name: of the run; another seed, or number of patients, wants another.
     """
     study = folder("data") / f"phantom_{patients}_seed{seed}"
     frames = study.with_name(f"{study.name}_128px")  # where notebooks look for them too
@@ -26,9 +27,9 @@ def demo(kimg: float = 40.0, patients: int = 240, seed: int = 0, device: Device 
         phantom(study, patients, seed)
     if not (frames / "manifest.json").is_file():
         extract(study, frames)
-    train("wgan", "demo", frames, kimg, seed, device)
-    drawn_of("wgan/demo")
-    run, drawn = RunFolder.find("wgan/demo"), folder("results") / "wgan" / "demo"
+    train("wgan", "demo", frames, kimg, seed, device, name=name)
+    drawn_of(f"wgan/{name}")
+    run, drawn = RunFolder.find(f"wgan/{name}"), folder("results") / "wgan" / name
     print(f"\nLook at {shown(run.samples)} (generated echoes through training) and {shown(drawn)} (figures).")
     print("Next: `make notebook`, or bring your own recordings: `echogan extract STUDY FRAMES`.")
 

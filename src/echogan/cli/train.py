@@ -33,7 +33,7 @@ def train(
         config: name in its table, e.g. demo.
         data: folder of frames that `echogan extract` made.
         kimg: thousands of real images to show; may be raised to train an existing run further.
-        seed: equal seeds, machines and versions give equal rows and pixels.
+        seed: equal seeds, machines and versions give equal rows and pixels (GPU: with --deterministic).
         device: where to train.
         precision: auto = bf16 on GPUs that compute it, fp16 with loss scaling on older ones, fp32 on a CPU.
         compile: torch.compile what allows it; pays on a GPU, and costs minutes at the start.

@@ -77,7 +77,14 @@ def made_otherwise(old, new):
     """What makes other numbers in two descriptions, as words."""
     settings = {**new["settings"], **{k: v for k, v in old["settings"].items() if k in new["settings"]}}
     changes = differences(old["config"], new["config"]) + differences(settings, new["settings"], MAY_CHANGE)
-    return changes + differences(old["data"], new["data"], ("kind",))
+    return changes + differences(old["data"], new["data"], ("kind",)) + other_segmenter(old, new)
+
+
+def other_segmenter(old, new):
+    """What to do where a run began with another segmenter in its loss, as a list; older runs do not say with which."""
+    first, now = (told.get("guests", {}).get("segmenter") for told in (old, new))
+    differ = first and now and first != now
+    return [f"segmenter: {first} -> {now}, so give --segmenter the one it began with"] if differ else []
 
 
 def adopt(old, new, folder) -> dict:

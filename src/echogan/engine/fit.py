@@ -48,9 +48,9 @@ def fit(arch, name, frames, settings=None, config=None, experiments=None, callba
 
     `arch` is a key of `models`, or a module like those: with `build`, and its own `Gallery` where readings differ. `config`
     replaces the table's, e.g. with some settings changed; `guests` are frozen networks that its losses ask for, such as a
-    segmenter. Progress goes to `callback(Progress)`. Returns the `RunFolder`. An existing run with another setting, config or
-    data is refused by name; kimg may grow, the device change. Started by `torchrun`, the processes train one model together,
-    and the first of them writes.
+    segmenter. Progress goes to `callback(Progress)`. Returns the `RunFolder`. An existing run with another setting, config,
+    data or segmenter is refused by name; kimg may grow, the device change. Started by `torchrun`, the processes train one
+    model together, and the first of them writes.
     """
     settings, config = settings or Settings(), config or models.config_of(arch, name)
     folder = RunFolder.of(models.key(arch), name, experiments)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from torch import nn
 
 from echogan.encoders.lpips import available, lpips
+from echogan.encoders.weights import content_hash
 from echogan.errors import BadInput
 
 GET = "`echogan weights --install alexnet lpips_alex` gets them; in a notebook: tick install_weights"
@@ -17,10 +18,10 @@ def invited(config, device, given=(), begun=None):
     """(config, guests, what to say of them): those given, brought to the device, and LPIPS where `config.perceptual` weighs it.
 
     Without LPIPS's weights the run trains without it, and its config says so: `perceptual` is 0. A segmenter, weighed by
-    `config.segmentation`, must be given. `begun`: config.json of the run that is taken up, which goes on as it began,
-    whatever weights have come to this machine since.
+    `config.segmentation`, must be given, and what it holds is said. `begun`: config.json of the run that is taken up, which
+    goes on as it began, whatever weights have come to this machine since.
     """
-    given, weighed = tuple(_at(guest, device) for guest in given), getattr(config, "segmentation", 0)
+    weighed = getattr(config, "segmentation", 0)
     if given and not weighed:
         raise BadInput(
             "this config weighs nothing that a segmenter says; leave the segmenter out, or --set segmentation=1"
@@ -30,12 +31,13 @@ def invited(config, device, given=(), begun=None):
             "this config weighs what a segmenter says: hand one in as a guest (`echogan train --segmenter RUN`), or "
             "--set segmentation=0"
         )
-    said = of_loss(config, begun)
+    named = {"segmenter": ", ".join(map(_content, given))} if weighed else {}
+    given, said = tuple(_at(guest, device) for guest in given), of_loss(config, begun)
     if said.get("lpips") == WITH:
         given = (*given, lpips(device))
     elif said:
         config = replace(config, perceptual=0.0)
-    return config, given, said
+    return config, given, {**said, **named}
 
 
 def of_loss(config, begun=None):
@@ -61,11 +63,22 @@ def begun_in(folder):
 
 
 def _at(guest, device):
-    """A guest, its network on the device: a module, or a method of one."""
-    network = getattr(guest, "__self__", guest)
-    if isinstance(network, nn.Module):
+    """A guest, its network on the device."""
+    if network := _network(guest):
         network.to(device)
     return guest
+
+
+def _content(guest):
+    """The first 16 digits of the `content_hash` of a guest's network; "unknown" where it has none."""
+    network = _network(guest)
+    return content_hash({k: v.float() for k, v in network.state_dict().items()})[:16] if network else "unknown"
+
+
+def _network(guest):
+    """The module that a guest is, or is a method of; None where it is neither."""
+    network = getattr(guest, "__self__", guest)
+    return network if isinstance(network, nn.Module) else None
 
 
 def _began_without(begun):
