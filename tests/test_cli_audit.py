@@ -64,6 +64,7 @@ def test_failures_are_one_sentence(folders, capsys, tmp_path):
         (("--training", tmp_path / "nowhere"), "not a folder of frames"),
         (("--training", folders / "frames", "--n", 5), "20 images or more, got 5"),
         (("--training", folders / "frames", "--out", tmp_path / "a.bmp"), "neither .png nor .pdf"),
+        (("--training", folders / "frames", "--truncation", 0.5, "--keep"), "audit.csv tells a truncation of 0.5"),
     ):
         assert run("audit", folders / "fakes", *words, "--device", "cpu") == 1
         err = capsys.readouterr().err

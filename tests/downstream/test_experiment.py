@@ -177,6 +177,28 @@ def test_a_stopped_experiment_goes_on_with_the_next_cell(tmp_path, plan, synthes
         experiment(frames, synthesize, out, Plan(kimg=0.128, resolution=32))
 
 
+def test_a_share_with_more_decimals_than_the_numbers_is_done_once(tmp_path, plan, synthesize, monkeypatch):
+    frames, odd = hearts(12, 4, 6), replace(plan, seeds={0.46875: 1}, arms=("real",))
+    table = experiment(frames, synthesize, tmp_path / "out", odd)
+    assert set(pd.read_csv(tmp_path / "out" / "downstream.csv")["share"]) == {0.46875}
+    monkeypatch.setattr(module, "train_segmenter", None)  # whatever would train again fails
+    assert len(experiment(frames, synthesize, tmp_path / "out", odd)) == len(table) == 6
+
+
+def test_a_cell_that_was_killed_before_its_rows_were_written_is_judged_again(tmp_path, plan, synthesize, monkeypatch):
+    frames, one, written_text = hearts(12, 4, 6), replace(plan, seeds={0.5: 1}, arms=("real",)), module.write_text
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        experiment(frames, synthesize, tmp_path / "out", one)
+    monkeypatch.setattr(module, "write_text", written_text)
+    assert len(experiment(frames, synthesize, tmp_path / "out", one)) == 6
+    assert {path.name for path in (tmp_path / "out" / "segmenter").glob("*/checkpoints/*")} == {"best.safetensors"}
+
+
 def test_what_cannot_be_run_is_refused(tmp_path, plan, synthesize):
     with pytest.raises(BadInput, match="no training set is called 'reel'; did you mean 'real'"):
         Plan(arms=("reel",))

@@ -1,5 +1,7 @@
 """The segmenter: its loss, its augmentation, what it learns, and that it is trained like everything else."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,29 @@ def test_it_learns_and_keeps_what_does_best_on_val(trained):
     assert errors[0] > 0.5 and min(errors) < 0.12 and "Dice_left_ventricle" in table.columns
     assert run.read()["chosen_by"] == "error of the VAL readings" and run.read()["arch"] == "segmenter"
     assert read_png(sorted(run.samples.glob("*.png"))[-1]).std() > 20
+
+
+def looked(frames, masks, monkeypatch):
+    """What a run's reading says of a network that obtains these masks."""
+    monkeypatch.setattr(unet, "applied", lambda function, images: masks)
+    gallery = unet.Gallery(frames, Config(frames.labels, **SMALL), ("image", "mask"))
+    return gallery.look(SimpleNamespace(masks=None), 0.0)[1]
+
+
+def test_a_single_val_picture_has_no_variety_to_compare_and_is_read(monkeypatch):
+    frames = hearts(2, 1, 1)
+    one = frames.where(frames.index["file"] == "p2_diastole.png")
+    row = looked(one, one.masks, monkeypatch)
+    assert (row["n_real"], row["error"], row["variety"]) == (1, 0, 1)
+
+
+def test_a_structure_that_val_has_not_counts_where_it_is_painted_alone(monkeypatch):
+    frames = hearts(2, 3, 1)
+    frames.labels["thrombus"] = 9
+    truth = frames.split("VAL").masks
+    painted = np.where(np.arange(32)[:, None] < 2, 9, truth)
+    assert looked(frames, truth, monkeypatch)["error"] == 0
+    assert looked(frames, painted, monkeypatch)["error"] > 0.2  # a Dice of 0 among those of at most five structures
 
 
 def test_logits_are_differentiable_at_any_size(segmenter, trained):

@@ -92,6 +92,7 @@ def test_equal_seeds_draw_equal_masks(frames):
         (Wish(condition="view", mix={"3CH": 1}), "no view '3CH'"),
         (Wish(condition="view", mix={"4CH": 0}), "must be positive"),
         (Wish(condition="weather"), "no condition"),
+        (Wish(mix={"4CH": 3, "2CH": 1}), r"a mix \(4CH, 2CH\) .* --condition"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_one_sentence(frames, wish, said):

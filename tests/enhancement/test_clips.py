@@ -1,6 +1,7 @@
 """A recording in, a recording of the same kind out, and nothing else in it changed."""
 
 import tracemalloc
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -115,6 +116,59 @@ def test_a_colour_png_keeps_its_channels_outside(tmp_path):
     out = cv2.imread(str(enhance_file(source, tmp_path / "out.png", gain).path), cv2.IMREAD_UNCHANGED)
     mask = sector_mask(open_medium(source))
     assert np.array_equal(out[~mask], picture[~mask]) and out[mask].mean() > picture[mask].mean()
+
+
+def boxed(frames, top, left, side):
+    """`frames` in colour, with a square of flow (red, by far below the mean that is a tint) in each."""
+    pictures = np.repeat(frames[..., None], 3, axis=3)
+    pictures[:, top : top + side, left : left + side] = (0, 0, 200)
+    return pictures
+
+
+def write_colour_avi(path, pictures):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"FFV1"), 25, pictures.shape[2:0:-1])
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["png", "avi"])
+@pytest.mark.parametrize("side, flows", [(8, False), (13, True)])  # 64 and 169 of about 7,000 pixels
+def test_a_small_box_of_flow_is_not_enhanced_as_tissue(tmp_path, kind, side, flows):
+    pictures, out = boxed(scan(2), 60, 72, side), tmp_path / f"out.{kind}"
+    if kind == "png":
+        source = write_png(tmp_path / "in.png", pictures[0])
+    else:
+        source = write_colour_avi(tmp_path / "in.avi", pictures)
+    if not flows:
+        assert not enhance_file(source, out, gain).refused
+        return
+    with pytest.raises(BadInput, match=r"has colour in 2\.4% of its sector, above 1% .*, or --force it"):
+        enhance_file(source, out, gain)
+    assert not out.exists() and "colour" in enhance_file(source, out, gain, Wanted(force=True)).refused
+
+
+def test_the_coloured_probe_mark_of_echonet_is_no_flow(tmp_path):
+    source = write_colour_avi(tmp_path / "in.avi", boxed(beating(3) // 2, 60, 50, 12))  # 2 % of the sector
+    assert not enhance_file(source, tmp_path / "out.avi", gain).refused
+
+
+def test_a_png_that_claims_a_billion_pixels_is_named_and_the_others_are_made(tmp_path):
+    write_png(tmp_path / "in" / "good.png", scan(1)[0])
+    code = bytearray((tmp_path / "in" / "good.png").read_bytes())
+    code[16:24] = 2 * (60_000).to_bytes(4, "big")  # the sides in its header, whose sum follows its 13 bytes
+    code[29:33] = crc32(code[12:29]).to_bytes(4, "big")
+    (tmp_path / "in" / "bomb.png").write_bytes(code)
+    result = enhance_path(tmp_path / "in", tmp_path / "out", gain)
+    assert [done.path.name for done in result.done] == ["good.png"]
+    assert len(result.failed) == 1 and "bomb.png is missing or no readable PNG" in result.failed[0]
+
+
+def test_a_still_is_found_by_any_name(tmp_path, monkeypatch):
+    source = write_png(tmp_path / "in.png", scan(1)[0])
+    monkeypatch.setattr(cv2, "imread", lambda *words: None)  # as on a Windows whose code page lacks a letter
+    assert np.array_equal(next(open_medium(source).frames()), scan(1)[0])
 
 
 def test_side_by_side_and_residual_on_request(tmp_path):

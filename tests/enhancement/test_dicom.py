@@ -180,6 +180,32 @@ def test_one_dicom_without_suffix_becomes_a_dicom_and_nothing_else(source, tmp_p
         enhance_file(tmp_path / "README", tmp_path / "README_enhanced", gain)
 
 
+def test_what_a_report_shows_of_a_dicom_is_blank_around_the_sector(source):
+    images, mask, chosen = pictures_of(source, 3)
+    before = pydicom.dcmread(source).pixel_array[chosen]
+    assert before[:, ~mask].max() == 255 and images.dtype == np.uint8  # the name that is burnt in
+    assert np.array_equal(images[:, mask], before[:, mask]) and images[:, ~mask].max() == 0
+
+
+@pytest.mark.parametrize(
+    "code, name",
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 144", "Иванов^Иван"),
+        ("ISO_IR 192", "山田^太郎"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    ],
+)
+def test_letters_beyond_ascii_stay_what_they_are(tmp_path, code, name):
+    tags = {**TAGS, "PatientName": name, "SpecificCharacterSet": code}
+    source = dicoms.write(tmp_path / "in.dcm", scan(2), BOX, Manufacturer=name.rpartition("^")[2], **tags)
+    for out, keep in (("kept.dcm", True), ("nameless.dcm", False)):
+        enhance_file(source, tmp_path / out, gain, Wanted(keep_patient=keep))
+        new = pydicom.dcmread(tmp_path / out)
+        assert new.SpecificCharacterSet == code and str(new.PatientName) == (name if keep else "")
+        assert new.Manufacturer == name.rpartition("^")[2]
+
+
 def findings(path):
     """What David Clunie's validator (dciodvfy of dicom3tools) says of an object, less the name of its kind."""
     said = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False).stderr

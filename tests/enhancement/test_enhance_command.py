@@ -181,7 +181,7 @@ def test_recordings_unlike_the_training_frames_are_refused(run, tmp_path, capsys
         answers[name] = code, capsys.readouterr().err
     assert [code for code, _ in answers.values()] == [0, 1, 1]
     assert f"unlike the training pictures: {FEATURES[0]}" in answers["dark"][1] and "texture" in answers["smooth"][1]
-    told = "refused are a mean chroma above 6 grey levels, and what lies outside brightness"
+    told = "refused are a mean chroma above 6 grey levels, colour in more than 1 % of the sector, and what lies outside"
     assert all(told in said for _, said in answers.values())
 
 
@@ -242,4 +242,5 @@ def test_a_report_stands_beside_every_enhanced_recording(run, tmp_path, name):
     text = (tmp_path / "out_trust.html").read_text()
     assert "plain filters make of the same frames stays below it" in text and "Are lesions" not in text
     assert "no patient twice" not in text
+    assert (name in text) is (name != "in.dcm") and ("Data: a DICOM, 3 of its frames" in text) is (name == "in.dcm")
     assert cv2.imread(str(tmp_path / "out_trust.png")) is not None

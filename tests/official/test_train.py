@@ -169,6 +169,30 @@ def test_the_same_call_goes_on_from_the_last_snapshot(clone, frames):
     assert words["kimg"] == "4" and words["resume"].endswith("network-snapshot-000004.pkl")
 
 
+def test_a_run_goes_on_where_experiments_is_a_relative_folder(clone, frames, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ECHOGAN_EXPERIMENTS", "runs")
+    train("E4", frames, SMALL, clone)
+    run = train("E4", frames, replace(SMALL, kimg=8), clone)
+    assert table(run, "losses.csv")["kimg"].max() == 8 and Path(told(run, 1, "words")["resume"]).is_absolute()
+
+
+@pytest.mark.parametrize("device, seen", [("cuda", "2,5"), ("cuda:0", "2"), ("cuda:1", "5"), ("cpu", "")])
+def test_the_script_sees_the_gpu_that_was_asked_for(clone, device, seen, monkeypatch):
+    started = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    monkeypatch.setattr(repository.subprocess, "Popen", lambda words, env, **more: started.append(env))
+    repository._started(find_repository(clone), ["train.py"], torch.device(device), None)
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in started] == [seen]
+
+
+def test_several_gpus_and_one_of_them_by_number_are_refused(clone, frames, monkeypatch):
+    monkeypatch.setattr("echogan.official.train.pick_device", torch.device)
+    with pytest.raises(BadInput, match=r"cuda:1 is one GPU, and 2 were asked for; .*--device cuda"):
+        train("E4", frames, replace(SMALL, gpus=2, device="cuda:1"), clone)
+    assert not RunFolder.of(ARCH, "E4").path.exists()
+
+
 def test_a_run_that_was_made_otherwise_is_not_continued(clone, frames):
     Session("E4", frames, SMALL, find_repository(clone), RunFolder.of(ARCH, "E4")).take_up()
     with pytest.raises(BadInput, match=r"made otherwise.*seed: 0 -> 1"):

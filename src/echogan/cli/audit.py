@@ -5,6 +5,7 @@ from pathlib import Path
 from echogan.cli.app import Bar, Device, command
 from echogan.cli.judge import Fakes
 from echogan.config import RunFolder, shown
+from echogan.errors import BadInput
 
 
 @command
@@ -34,7 +35,7 @@ def audit(
         device: where to compute.
         out: picture to write, .png or .pdf: the worst pairs beside their nearest real frames, and all distances.
         json: print every number as one object.
-        keep: append the row to the audit.csv of the run.
+        keep: append the row to the audit.csv of the run; not with a truncation, which no column tells.
     """
     from echogan.engine import audit as engine
     from echogan.engine.launch import pick_device
@@ -42,6 +43,11 @@ def audit(
     from echogan.engine.sampling import Wanted
     from echogan.report.audit import picture, write
 
+    if keep and truncation != 1:
+        raise BadInput(
+            f"no column of audit.csv tells a truncation of {truncation:g}, so its row would pass for one without; leave "
+            "--keep or --truncation out"
+        )
     if keep:
         refuse_trained(RunFolder.find(fakes))  # refused before the work, not after it
     if out:

@@ -50,7 +50,7 @@ def enhance(
         keep_patient: DICOM: keep the tags that name the patient and the study.
         force: enhance what would be refused (colour, unlike the training frames), and mark it in the picture.
         report: what to write of every recording as OUT_trust.html and .png: quick = 8 of its frames; full = 32, further moments
-            of training, and whether lesions appear or vanish; none = nothing.
+            of training, and whether lesions appear or vanish; none = nothing. A DICOM is shown blank around its sector always.
         segmenter: run of `echogan segmenter`: does it find the same ventricle, and ejection fraction, before and after?
         kimg: moment of the run's training; the nearest kept weights are used.
         device: where to compute.
@@ -102,16 +102,19 @@ def _told(result, out, name):
 
 
 def _range(enhancer, training):
-    """What recordings must be like: as the frames of `training`, or those the run learnt from. Both thresholds are told."""
+    """What recordings must be like: as the frames of `training`, or those the run learnt from. All thresholds are told."""
     from echogan.data.frames import load_frames
     from echogan.engine.describe import familiar
-    from echogan.enhancement.gate import MEAN_CHROMA
+    from echogan.enhancement.gate import COLOURED_SHARE, MEAN_CHROMA
 
     known = familiar(load_frames(training)) if training else enhancer.known
     foreign = (
         f"what lies outside {known.words()} dB" if known else "nothing else: its weights tell no range, give --training"
     )
-    print(f"echogan: refused are a mean chroma above {MEAN_CHROMA:g} grey levels, and {foreign}", file=sys.stderr)
+    chroma = (
+        f"a mean chroma above {MEAN_CHROMA:g} grey levels, colour in more than {100 * COLOURED_SHARE:g} % of the sector"
+    )
+    print(f"echogan: refused are {chroma}, and {foreign}", file=sys.stderr)
     return known
 
 

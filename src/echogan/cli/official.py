@@ -39,7 +39,7 @@ def train(
         seed: of the official code.
         size: pixels of height and width that the frames are resized to: 64, 128 or 256.
         small: the CPU tier of `echogan train --small` instead: 64 px, and its widths.
-        gpus: how many GPUs, a power of two.
+        gpus: how many GPUs, a power of two; 1 of cuda:N.
         device: where to train.
         code: folder of the clone; default external/stylegan2-ada-pytorch.
         name: of the run; default that of the config.

@@ -161,10 +161,10 @@ def _place(run, out):
 
 def _of_recording(path, n, sector):
     """`Shows` of a recording; for the limit there is nothing but its own frames, made by honest filters."""
-    from echogan.enhancement.clips import pictures_of
+    from echogan.enhancement.clips import called, pictures_of
 
     images, mask, chosen = pictures_of(path, n, sector)
-    what = f"{path.name}, {len(images)} of its frames {chosen[0]} to {chosen[-1]}"
+    what = f"{called(path)}, {len(images)} of its frames {chosen[0]} to {chosen[-1]}"
     return Shows(images, mask, what, images, "the same frames", "beat")
 
 

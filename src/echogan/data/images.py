@@ -31,14 +31,19 @@ def grid(images, columns=None, gap=1):
 
 def read_png(path):
     """A grey picture uint8 (H, W)."""
-    try:
-        code = np.fromfile(path, np.uint8)  # imread itself finds no names beyond the code page of a Windows
-        image = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) if len(code) else None
-    except (OSError, cv2.error):
-        image = None
+    image = imread(path, cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise BadInput(f"{path} is missing or not an image; make it again, or remove it")
     return image
+
+
+def imread(path, flags):
+    """What `cv2.imread` returns, where that finds no names beyond the code page of a Windows; None of any damage."""
+    try:
+        code = np.fromfile(path, np.uint8)
+        return cv2.imdecode(code, flags) if len(code) else None
+    except (OSError, cv2.error):
+        return None
 
 
 def write_png(path, image):

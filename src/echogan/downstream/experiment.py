@@ -82,9 +82,10 @@ def experiment(frames, synthesize, out, plan=None, callback=None):
     done = {_text(*cell) for table in tables for cell in zip(table["share"], table["seed"], table["arm"])}
     for number, cell in enumerate(cells, start=1):
         if _text(*cell) not in done:
-            rows = _cell(frames, synthesize, out, plan, *cell).assign(**setting)
-            tables.append(rows)
+            rows, run = _cell(frames, synthesize, out, plan, *cell)
+            tables.append(rows.assign(**setting))
             write_text(out / CSV, pd.concat(tables).to_csv(index=False, lineterminator="\n"))
+            _tidy(run)  # only now: until its rows are written, the same command goes on from here
         if callback:
             callback(number, len(cells), cell)
     return pd.concat(tables, ignore_index=True)
@@ -113,7 +114,7 @@ def _text(*values):
 
 
 def _cell(frames, synthesize, out, plan, share, seed, arm):
-    """One row per TEST patient."""
+    """(one row per TEST patient, the run that was judged)."""
     real, kind = share_of(frames, share, seed), ARMS[arm]
     synthetic = _synthetic(synthesize(share, seed), real) if kind.synthetic else None
     config = Config(frames.labels, kind.affine, resolution=plan.resolution, **plan.config)
@@ -121,9 +122,8 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
     settings = Settings(plan.kimg, seed_of(share, seed), plan.device)
     run = train_segmenter(training, f"{arm}_{share:g}_seed{seed}", settings, config, out)
     rows = judged(load_segmenter(run.path, pick_device(plan.device)), frames.split("TEST"), plan.ef)
-    _tidy(run)
     part = real.split("TRAIN")
-    rows = rows.assign(
+    rows = rows.round(DECIMALS).assign(  # not the share, by which a finished cell is found
         share=share,
         seed=seed,
         arm=arm,
@@ -133,8 +133,7 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
         synthetic=synthetic.fingerprint() if synthetic else "none",
         hardware=hardware(pick_device(plan.device)),
     )
-    rows = rows[["share", "seed", "arm", *rows.columns.drop(["share", "seed", "arm"])]]
-    return rows.round(DECIMALS)
+    return rows[["share", "seed", "arm", *rows.columns.drop(["share", "seed", "arm"])]], run
 
 
 def judged(segmenter, test, ef=True):

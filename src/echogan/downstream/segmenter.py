@@ -197,8 +197,9 @@ class Gallery:
         obtained = applied(model.masks, self.images)
         scores = compared(obtained, self.truth, self.labels).mean()
         dices = [scores[column("Dice", name)] for name in structures(self.labels)]
-        row = {"split": "VAL", "n_real": len(self.images), "error": 1 - float(np.mean(dices)), **scores}
-        variety = watch.variety(obtained) / watch.variety(self.truth)
+        row = {"split": "VAL", "n_real": len(self.images), "error": 1 - float(np.nanmean(dices)), **scores}
+        real = watch.variety(self.truth)  # 0 of a single picture
+        variety = watch.variety(obtained) / real if real else 1.0
         return self._sheet(obtained), {**row, "variety": variety}
 
     def _sheet(self, obtained):

@@ -42,6 +42,12 @@ def pick_device(name="auto"):
     return device
 
 
+def visible(number):
+    """What CUDA calls the GPU that is `number` here, where only some of the machine's may be seen."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return seen.split(",")[number].strip() if seen else str(number)
+
+
 def pick_precision(name, device):
     """Autocast type, or None for fp32; "auto" is bf16 on GPUs that compute it, fp16 on older ones, fp32 on a CPU."""
     if name == "auto" and device.type == "cuda":  # a T4 (7.5) only emulates bf16

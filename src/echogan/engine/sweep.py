@@ -16,6 +16,7 @@ import torch
 
 from echogan.config import RunFolder, Settings
 from echogan.engine import checkpoint
+from echogan.engine.launch import visible
 from echogan.engine.lock import held
 from echogan.engine.recorder import read_rows
 from echogan.errors import BadInput
@@ -145,18 +146,12 @@ def here(job, slot):
     """A subprocess of this machine that sees its device alone."""
     environment = dict(os.environ)
     if slot.startswith("cuda:"):
-        environment["CUDA_VISIBLE_DEVICES"] = _visible(int(slot.removeprefix("cuda:")))
+        environment["CUDA_VISIBLE_DEVICES"] = visible(int(slot.removeprefix("cuda:")))
     log = _log(job)
     with open(log, "w", encoding="utf-8") as file:
         command = _command([*job.words, "--device", slot.split(":")[0]])
         process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
     return Local(process, log)
-
-
-def _visible(number):
-    """What CUDA calls the GPU that is `number` here, where only some of the machine's may be seen."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return seen.split(",")[number].strip() if seen else str(number)
 
 
 def cluster(folder, kind="slurm", **parameters):

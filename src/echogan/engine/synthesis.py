@@ -126,6 +126,10 @@ def draw(frames, wish):
     if wish.n < 1 or wish.per_mask < 1:
         raise BadInput(f"n and per_mask must be at least 1, got {wish.n} and {wish.per_mask}")
     at_least(0, seed=wish.seed)
+    if wish.mix and not wish.condition:
+        raise BadInput(
+            f"a mix ({', '.join(wish.mix)}) is of the classes of a condition; give --condition too, such as view"
+        )
     frames = frames.split(wish.split)
     check_masks(frames, f"the {wish.split} split")
     members = recordings(frames.index, apart="phase" in wish.condition)

@@ -69,7 +69,8 @@ def enhance_file(source, out, enhance, wanted=FULL):
         return enhance_dicom(source, out, enhance, wanted)
     medium = open_medium(source)
     mask = sector_mask(medium, wanted.sector)
-    refused = gate.refusal(medium.path, medium.colours, medium.eight_bits(), medium.shape[0], mask, wanted)
+    grey, marked = medium.eight_bits(), medium.sector is not None
+    refused = gate.refusal(medium.path, medium.colours, grey, medium.shape[0], mask, wanted, marked)
     stamp = mark.place(mask) if refused else None
     tally = Tally(mask, medium.levels)
     with ExitStack() as stack:
@@ -86,12 +87,15 @@ def enhance_file(source, out, enhance, wanted=FULL):
 
 
 def pictures_of(source, n, sector="auto"):
-    """(frames uint8 (at most n, H, W) spread evenly over a recording, its sector (H, W), which frames they are)."""
+    """(frames uint8 (at most n, H, W) spread evenly over a recording, its sector (H, W), which frames they are).
+
+    Those of a DICOM are black outside the sector, where names are burnt in.
+    """
     if _is_dicom(Path(source)):
         from echogan.enhancement.dicom import opened
 
         recording, mask, _, _ = opened(Path(source))
-        frames = recording.frames()
+        frames = (frame * mask for frame in recording.frames())
     else:
         recording = open_medium(source)
         mask, frames = sector_mask(recording, sector), recording.eight_bits()
@@ -112,6 +116,11 @@ def sector_mask(medium, which="auto"):
     seen, _ = extremes(medium.eight_bits())
     stub = Clip(seen[:0], medium.path.stem, "", "", str(medium.path), medium.fps, sector=medium.sector)
     return inside(sector_of(stub, seen))
+
+
+def called(path):
+    """What a caption calls a recording: names of DICOM files may be names of people."""
+    return "a DICOM" if _is_dicom(path) else path.name
 
 
 def stem_of(path):

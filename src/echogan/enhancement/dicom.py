@@ -22,9 +22,9 @@ from echogan.files import atomic
 from echogan.preprocessing.deidentify import extremes, find_marks, inside, sector_of
 
 TECHNICAL = (
-    "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "TransducerType", "HeartRate", "StageName", "ViewName",
-    "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate", "FrameIncrementPointer", "FrameDelay",
-    "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
+    "SpecificCharacterSet", "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "TransducerType", "HeartRate",
+    "StageName", "ViewName", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
+    "FrameIncrementPointer", "FrameDelay", "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
 )  # fmt: skip
 PATIENT = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize",

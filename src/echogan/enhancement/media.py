@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from echogan.data.images import imread
 from echogan.data.limits import check_size
 from echogan.data.video import open_video, video_writer
 from echogan.errors import BadInput
@@ -54,7 +55,7 @@ def open_medium(path):
 
 
 def _still(path):
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    picture = imread(path, cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype not in (np.uint8, np.uint16):
         raise BadInput(f"{path} is missing or no readable PNG of 8 or 16 bits; make it again, or remove it")
     check_size(path, 1, *picture.shape[:2])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echogan.config import home, installing, shown
-from echogan.engine.launch import ENVIRONMENT
+from echogan.engine.launch import ENVIRONMENT, visible
 from echogan.errors import BadInput
 from echogan.official.launcher import SETTINGS
 
@@ -116,6 +116,8 @@ def _started(repository, words, device, settings):
     environment = {"PYTHONUNBUFFERED": "1", **os.environ, SETTINGS: json.dumps(settings or {})}
     if device.type == "cpu":
         environment = {**ENVIRONMENT, **environment, "CUDA_VISIBLE_DEVICES": ""}
+    elif device.index is not None:  # the official code takes the first GPUs that it sees
+        environment["CUDA_VISIBLE_DEVICES"] = visible(device.index)
     command = [sys.executable, str(LAUNCHER), *map(str, words)]
     return subprocess.Popen(
         command,

@@ -107,6 +107,10 @@ class Session:
         at_least(8, size=wish.size)
         self.name, self.wish, self.repository, self.folder = where.path.name, wish, repository, where
         self.device = pick_device(wish.device)
+        if wish.gpus > 1 and self.device.index is not None:
+            raise BadInput(
+                f"{self.device} is one GPU, and {wish.gpus} were asked for; use --device cuda, or leave --gpus out"
+            )
         self.words = options(config, wish, repository.flavour, self.device)
         self.config = planned(config, wish)
         refuse_enlarging(frames, self.config.resolution, "" if wish.small else ", or train at --size {}")
@@ -149,7 +153,7 @@ class Session:
         """Train for what is left, and read along."""
         if not self.left:
             return
-        going_on = [f"--resume={self.own / self.state['snapshot']}"] if self.state["snapshot"] else []
+        going_on = [f"--resume={self.own.resolve() / self.state['snapshot']}"] if self.state["snapshot"] else []
         words = ["train.py", f"--outdir={self.own.resolve()}", f"--data={self.dataset()}", *self.words]
         self.start = dict(self.state)
         number = len(list(self.own.glob("session_*.log")))
