@@ -18,8 +18,10 @@ from echogan.cli import main, parts, steps
 from echogan.cli.plan import ROWS, SOURCES, Plan
 from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
-from echogan.data.frames import save_index
+from echogan.contract import Clock
+from echogan.data.frames import load_frames, save_index
 from echogan.data.images import write_png
+from echogan.engine import checkpoint
 from echogan.files import read_json, write_json
 from tests.conftest import blobs, framed
 from tests.engine.test_fit import left_behind
@@ -196,6 +198,75 @@ def test_frames_are_prepared_as_large_as_the_configs_of_a_tier_make_them(tier, m
         for name in asked.configs(row):
             size = int(asked.frames(row, name).name.rpartition("_")[2].removesuffix("px"))
             assert asked.config(row, name).resolution <= size, name
+
+
+def asked_of(tmp_path, where, holds="A"):
+    """A folder of recordings that end in `holds`."""
+    (tmp_path / where / "frames").mkdir(parents=True)
+    (tmp_path / where / "frames" / "one.avi").write_text("of hospital " + holds)
+    return tmp_path / where / "frames"
+
+
+def test_data_of_the_same_name_are_not_mixed_into_a_study_or_taken_for_prepared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("echogan.cli.study.PARTS", ())
+    a, b = asked_of(tmp_path, "a"), asked_of(tmp_path, "b", "B, which is longer")
+
+    def study(*words, only="wgan"):
+        return run("study", *words, "--only", only)
+
+    assert study("--data", a) == study("--data", a) == 0
+    capsys.readouterr()
+    assert study("--data", b) == 1
+    said = capsys.readouterr().err
+    assert f"experiments/frames were made from {a}, not from {b}; set ECHOGAN_EXPERIMENTS" in said
+    monkeypatch.setenv("ECHOGAN_EXPERIMENTS", str(tmp_path / "of_b"))
+    assert study("--data", b) == 1  # its frames would be those that were prepared from a
+    said = capsys.readouterr().err
+    assert f"frames_128px were made from {a}, not from {b}; set ECHOGAN_DATA" in said and ".frames_128px.json" in said
+    monkeypatch.setenv("ECHOGAN_DATA", str(tmp_path / "data_of_b"))
+    assert study("--data", b) == 0
+    assert study("--data", b, "--camus", a, only="spade") == 0  # another source of the same study
+    assert study("--data", b, only="spade") == 1
+    assert f"were made from {a}, not from {b} and a phantom of 2000 patients" in capsys.readouterr().err
+
+
+def test_a_study_of_the_phantom_is_none_of_camus_though_both_lie_in_one_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("echogan.cli.study.PARTS", ())
+    a = asked_of(tmp_path, "a")
+    assert run("study", "--only", "spade") == 0
+    assert run("study", "--only", "spade", "--camus", a) == 1
+    assert f"were made from a phantom of 2000 patients, not from {a}" in capsys.readouterr().err
+
+
+def test_moved_data_and_a_study_from_before_this_was_kept_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("echogan.cli.study.PARTS", ())
+    a, b = asked_of(tmp_path, "a"), asked_of(tmp_path, "b", "B, which is longer")
+    (folder("data") / "frames_128px").mkdir(parents=True)  # prepared of what nobody knows
+    (folder("experiments") / "frames" / "wgan" / "gp").mkdir(parents=True)
+    assert run("study", "--data", a, "--only", "wgan") == 0
+    assert list(folder("data").glob(".*")) == []
+    moved = (tmp_path / "moved").mkdir() or a.rename(tmp_path / "moved" / "frames")
+    assert run("study", "--data", moved, "--only", "wgan") == 0
+    assert run("study", "--data", b, "--only", "wgan") == 1
+    (folder("experiments") / "frames" / ".study" / "asked.json").unlink()  # as the sentence says
+    assert run("study", "--data", b, "--only", "wgan") == 0
+
+
+def test_a_run_that_learnt_from_other_frames_or_at_another_size_is_not_done(stored, monkeypatch):
+    asked = plan(data=str(stored), kimg=1.0, only=("wgan/gp",))
+    (row,) = asked.rows
+    made = asked.run(row, "gp")
+    made.last.parent.mkdir(parents=True)
+    checkpoint.save(made.last, {"clock": vars(Clock(1000))})
+    of_stored = {"data": {"fingerprint": load_frames(stored).fingerprint()}, "config": {"resolution": 64}}
+    for record, done in (
+        (of_stored, True),
+        (of_stored | {"data": {"fingerprint": "of hospital B"}}, False),
+        (of_stored | {"config": {"resolution": 128}}, False),
+    ):
+        write_json(made.config, record)
+        (step,) = parts.trained(asked, row, "gp")
+        assert step.done() == done
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def atomic(path):
     check_file(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             with open(temporary, "rb+") as written:  # Windows flushes what is open for writing only
@@ -43,7 +43,7 @@ def atomic_folder(path):
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             temporary.mkdir(parents=True)
             yield temporary
             if path.exists():
@@ -84,7 +84,7 @@ def _check_parents(path):
 
 
 @contextmanager
-def _disk_errors(path):
+def disk_errors(path):
     """Turn what the system says of a full or write-protected disk into a `BadInput` that names `path`."""
     try:
         yield

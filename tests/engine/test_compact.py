@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from echogan import models
 from echogan.cli import main
@@ -52,6 +53,15 @@ def test_a_prior_still_knows_its_codebook_in_half_precision(tmp_path):
 def test_a_bare_file_name_is_enough(tmp_path, monkeypatch):
     monkeypatch.chdir(written(tmp_path / "w.safetensors").parent)
     assert compact("w.safetensors", "half.safetensors").halved
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    def full(*words, **more):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("echogan.engine.compact.save_file", full)
+    with pytest.raises(BadInput, match=r"cannot write .*half.safetensors: No space left on device; free some space"):
+        compact(written(tmp_path / "w.safetensors"), tmp_path / "half.safetensors")
 
 
 def test_where_halves_would_tell_the_numbers_stay_whole(tmp_path):

@@ -1,6 +1,7 @@
 """The one pass: what a row holds, against each metric called by itself; the real side is computed once."""
 
 import json
+import shutil
 import zipfile
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from echogan import encoders
 from echogan.config import folder
@@ -173,6 +175,22 @@ def test_progress_counts_the_images_of_all_sides(encoder):
     told = []
     judge(blobs(30, seed=9), study(), encoder=encoder, callback=lambda done, total: told.append((done, total)))
     assert told[-1] == (90, 90) and [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize("error", [BadInput("cannot write"), SafetensorError("No space left on device")])
+def test_a_real_side_that_cannot_be_kept_costs_no_row(encoder, monkeypatch, error):
+    row = judge(blobs(20), study(), encoder=encoder)
+    shutil.rmtree(folder("data"))
+
+    def full(*words):
+        raise error
+
+    monkeypatch.setattr(engine, "save_file", full)
+    assert judge(blobs(20), study(), encoder=encoder) == row
+    assert [path for path in folder("data").rglob("*") if path.is_file()] == []
+    shutil.rmtree(folder("data"))
+    folder("data").touch()  # where no folder can be made
+    assert judge(blobs(20), study(), encoder=encoder) == row
 
 
 # ------------------------------------------------------------------------------------------------ sources

@@ -218,12 +218,45 @@ def test_a_run_killed_before_its_first_checkpoint_may_begin_otherwise(frames, tm
 
 
 def test_a_run_that_was_taken_home_is_not_trained_over(frames, tmp_path, again):
-    again.last.unlink()
-    again.weights("last").unlink()
+    for file in (
+        again.last,
+        again.weights("last"),
+        *again.checkpoints.glob("kimg_*"),
+    ):  # as the archive leaves them out
+        file.unlink()
     before = again.losses.read_text(), again.weights("best").read_bytes()
     with pytest.raises(BadInput, match=r"a run whose resume state .* is not here.*train under another name"):
         train(frames, tmp_path)
     assert (again.losses.read_text(), again.weights("best").read_bytes()) == before
+
+
+@pytest.mark.parametrize("seconds", [0, 300])
+def test_a_run_killed_in_its_last_reading_before_any_state_goes_on(frames, tmp_path, monkeypatch, whole, seconds):
+    """Also where its one row took longer than what lies between states: a state follows the reading of a row."""
+    look, short = module.Gallery.look, replace(SETTINGS, kimg=0.128)
+
+    def killed(self, model, kimg):
+        if kimg > 0.1:
+            raise KeyboardInterrupt
+        return look(self, model, kimg)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module.Gallery, "look", killed)
+        train(frames, tmp_path, short)
+    run = RunFolder.of("wgan", "t", tmp_path)
+    assert float(rows(run.losses)[-1]["kimg"]) == pytest.approx(0.128) and not run.last.exists()
+    if seconds:
+        run.losses.write_text(f"kimg,epoch,seconds,D\n0.064,1,{seconds},1\n")
+    train(frames, tmp_path, short)
+    assert rows(run.losses) == rows(whole.losses)[:2] and run.last.is_file()
+
+
+def test_a_long_run_whose_state_was_removed_is_not_trained_over(frames, tmp_path, again):
+    again.last.unlink()
+    again.weights("last").unlink()
+    again.losses.write_text("kimg,epoch,seconds,D\n0.064,1,300,1\n0.128,2,600,1\n")  # a state followed the first row
+    with pytest.raises(BadInput, match=r"a run whose resume state .* is not here"):
+        train(frames, tmp_path)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_with_its_name(frames, tmp_path):

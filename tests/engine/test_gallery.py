@@ -47,6 +47,16 @@ def test_a_perfect_reconstruction_reads_as_one(frames):
     assert worse["SSIM"] < 0.99 and worse["SWD"] > 10
 
 
+@pytest.mark.parametrize("shown", [1, 8])
+def test_a_val_split_without_variety_is_refused(frames, shown):
+    """Of a single picture, or of one that is there many times: the variety of images is told as a share of its own."""
+    frames = frames.where(np.arange(len(frames)) < 48 + shown)
+    frames.images[48:] = frames.images[48]
+    said = f"VAL split has {shown} pictures? without any difference, .*give recordings of more patients, or more rows of VAL"
+    with pytest.raises(BadInput, match=said):
+        Gallery(frames, Config, ("image",))
+
+
 def test_the_sheet_of_a_translation_shows_input_output_goal_side_by_side(frames):
     val = frames.split("VAL").images
     sheet, _ = Gallery(frames, Config, ("image",)).look(Identity(0.5), 1.0)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from filelock import Timeout
 
 from echogan import models
 from echogan.config import RunFolder, Settings
@@ -18,6 +19,7 @@ from echogan.engine import fit as module
 from echogan.engine.feed import Feed
 from echogan.engine.fit import fit
 from echogan.engine.launch import forget_peak
+from echogan.engine.lock import alone, held, refuse_trained
 from echogan.engine.loop import Engine, Numerics
 from echogan.errors import BadInput
 from tests.engine.test_fit import CONFIG, SETTINGS, left_behind, rows, train
@@ -35,6 +37,36 @@ def test_two_programs_do_not_write_one_run(frames, tmp_path):
         other.kill()
     assert not run.config.exists()
     train(frames, tmp_path)  # the lock of a killed program is free
+
+
+def test_a_folder_that_cannot_be_made_or_locked_is_named(frames, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"cannot write .*file.*wgan.*t.*choose another folder"):
+        train(frames, tmp_path / "file")
+    (tmp_path / "wgan" / "t").mkdir(parents=True)
+    run = RunFolder.of("wgan", "t", tmp_path)
+
+    def refused(*words, **more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refused)  # of a colleague's run
+    for look in (refuse_trained, held):
+        with pytest.raises(BadInput, match=r"cannot write .*wgan.*t: Permission denied"):
+            look(run)
+
+
+def test_what_training_itself_raises_is_not_taken_for_the_lock(tmp_path):
+    for error in (OSError("of a driver"), Timeout("another lock")):
+        with pytest.raises(type(error)) as raised, alone(RunFolder(tmp_path)):
+            raise error
+        assert raised.value is error
+    assert not held(RunFolder(tmp_path))
+
+
+def test_a_refused_run_leaves_no_record(frames, tmp_path):
+    with pytest.raises(BadInput, match="VAL split has 1 picture without any difference"):
+        train(frames.where(np.isin(np.arange(64), [*range(49), *range(56, 64)])), tmp_path)
+    assert not RunFolder.of("wgan", "t", tmp_path).config.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file-size limits are POSIX")

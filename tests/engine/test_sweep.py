@@ -1,5 +1,7 @@
 """A sweep runs what is left, tries again what failed, and survives its own death."""
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,17 +40,27 @@ class Scripted:
         return self.code
 
 
-def finish(job, saved=None):
-    """Leave what a run leaves that has ended: its last row, and a state of `saved` kimg, by default that of the row."""
+def finish(job, saved=None, settings=None, fingerprint="of frames"):
+    """Leave what a run leaves that has ended: its record, its last row, and a state of `saved` kimg, by default the row's."""
     for path in (job.run.losses, job.run.last):
         path.parent.mkdir(parents=True, exist_ok=True)
     job.run.losses.write_text(f"kimg,D\n{job.kimg},1\n")
+    made = {"settings": settings or {}, "config": {"resolution": 64}, "data": {"fingerprint": fingerprint}}
+    job.run.config.write_text(json.dumps(made))
     images = round(1000 * (job.kimg if saved is None else saved))
     checkpoint.save(job.run.last, {"clock": vars(Clock(images)), "model": {"weight": torch.ones(3)}})
 
 
 @pytest.fixture
-def jobs(tmp_path):
+def read(monkeypatch):
+    """Folders of frames are told apart by their names; returns those that were looked at."""
+    seen = []
+    monkeypatch.setattr(module, "_fingerprint", lambda data: seen.append(data) or f"of {data}")
+    return seen
+
+
+@pytest.fixture
+def jobs(tmp_path, read):
     return jobs_of("wgan", ["gp", "lp", "r1"], "frames", 1.0, seeds=(0, 2), experiments=tmp_path)
 
 
@@ -118,20 +130,71 @@ def test_a_run_that_ended_between_its_last_row_and_its_weights_is_not_finished(j
     assert not module.finished(jobs[0])
 
 
-def test_settings_of_training_reach_every_job_and_a_finished_run_that_had_others_is_its_commands_to_refuse(tmp_path):
+def test_settings_of_training_reach_every_job_and_a_finished_run_that_had_others_is_its_commands_to_refuse(
+    tmp_path, read
+):
     def asked(**how):
         return jobs_of("wgan", ["gp", "lp"], "frames", 1.0, experiments=tmp_path, how=how)
 
     assert asked(accumulate=2, precision="auto")[0].words[-2:] == ["--accumulate", "2"]  # what is not usual is said
     for job in asked(accumulate=1):
-        finish(job)
-        job.run.config.write_text('{"settings": {"accumulate": 1}}')
+        finish(job, settings={"accumulate": 1})
     (tmp_path / "wgan/lp/config.json").write_text("half a file")
-    for how, left in (({}, []), ({"accumulate": 1}, ["lp"]), ({"accumulate": 2}, ["gp", "lp"])):
+    for how, left in (({}, ["lp"]), ({"accumulate": 1}, ["lp"]), ({"accumulate": 2}, ["gp", "lp"])):
         started, jobs = [], asked(**how)
         sweep(jobs, lambda job, slot: started.append(job) or Scripted(job, 1), ["cpu"], retries=0, interval=0)  # noqa: B023
         assert [job.run.path.name for job in jobs if job.state == "failed"] == left
         assert [job.run.path.name for job in started] == left
+
+
+def test_a_run_of_other_frames_or_of_another_size_is_its_commands_to_refuse(tmp_path, read):
+    def left(data, resolution=0):
+        started = []
+        jobs = jobs_of("wgan", ["gp", "lp"], data, 1.0, experiments=tmp_path, resolution=resolution)
+        sweep(jobs, lambda job, slot: started.append(job) or Scripted(job, 1), ["cpu"], retries=0, interval=0)
+        return [job.run.path.name for job in started]
+
+    gp, _ = jobs_of("wgan", ["gp", "lp"], "frames", 1.0, experiments=tmp_path)
+    finish(gp)
+    assert left("frames") == left("frames", 64) == ["lp"] and set(read) == {
+        Path("frames")
+    }  # where a run claims to be done
+    assert left("others") == left("frames", 128) == ["gp", "lp"]
+    (gp.run.config).write_text("{}")  # of no known making
+    assert left("frames") == ["gp", "lp"]
+
+
+def test_frames_are_known_by_what_they_hold_wherever_they_lie(stored, frames, tmp_path):
+    (job,) = jobs_of("wgan", ["gp"], stored, 1.0, experiments=tmp_path)
+    finish(job, fingerprint=frames.fingerprint())
+    assert module.finished(job)
+    job.data = shutil.copytree(stored, tmp_path / "moved")
+    assert module.finished(job)
+    job.data = tmp_path / "nowhere"
+    assert not module.finished(job)
+    job.data = shutil.copytree(stored, tmp_path / "other")
+    write_png(job.data / "images" / frames.index["file"][0], 255 - frames.images[0])
+    assert not module.finished(job)
+
+
+def test_there_is_always_a_slot_or_a_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert module.devices() == ["cpu"] and module.devices("cpu", 3) == ["cpu"] * 3
+    for wanted in ("cuda", "cuda:1"):
+        with pytest.raises(BadInput, match=f"device '{wanted}' was asked for, but torch sees no GPU"):
+            module.devices(wanted)
+    with pytest.raises(BadInput, match="beside must be 1 or more, got 0"):
+        module.devices("cpu", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert module.devices() == module.devices("cuda") == ["cuda:0", "cuda:1"] and module.devices("cuda:1") == ["cuda:1"]
+
+
+def test_where_no_run_can_be_written_a_sweep_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    jobs = jobs_of("wgan", ["gp"], "frames", 1.0, experiments=tmp_path / "file")
+    with pytest.raises(BadInput, match=r"cannot write .*file.*wgan.*gp.*choose another folder"):
+        sweep(jobs, here, ["cpu"], interval=0)
 
 
 def test_a_cluster_without_submitit_says_how_to_get_it(tmp_path, monkeypatch):
@@ -213,6 +276,6 @@ sweep([tiny(n, {str(stored)!r}, 2.0, None) for n in ("gp", "lp")], here, ["cpu"]
 
 
 def test_a_real_subprocess_says_why_it_failed(tmp_path):
-    job = Job("wgan/gp", RunFolder.of("wgan", "gp", tmp_path), ["train", "wgan", "gq", "--data", "x"], 1.0)
+    job = Job("wgan/gp", RunFolder.of("wgan", "gp", tmp_path), ["train", "wgan", "gq", "--data", "x"], 1.0, Path("x"))
     sweep([job], here, ["cpu"], retries=0, interval=0.1)
     assert job.state == "failed" and "gp" in job.reason and job.reason.startswith("echogan:")

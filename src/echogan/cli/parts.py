@@ -102,7 +102,8 @@ def trained(plan, row, config, seed=0, frames=None, name="", experiments=None):
     if source := SEGMENTERS.get((row.arch, config)):
         yield segmenter(plan, source)
         more += ["--segmenter", str(_segmenter(plan, source).path)]
-    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, home, plan.how)
+    size = plan.config(row, config).resolution
+    (job,) = jobs_of(row.arch, [config], frames, kimg, (seed,), more, home, plan.how, size)
     if name:
         job.run, job.words[job.words.index("--name") + 1] = RunFolder.of(row.arch, name, home), name
     told, needs = f"train {row.arch}/{job.run.path.name}", (frames / "manifest.json",)
@@ -235,7 +236,7 @@ def segmenter(plan, source, kimg=8.0):
 
     kimg, frames = plan.kimg or kimg, plan.place(source)
     words = ("segmenter", frames, "--name", source, "--kimg", f"{kimg:g}", *plan.device)
-    job = Job(f"segmenter/{source}", _segmenter(plan, source), list(words), kimg)
+    job = Job(f"segmenter/{source}", _segmenter(plan, source), list(words), kimg, frames)
     return Step(f"segmenter {source}", words, partial(finished, job), (frames / "manifest.json",))
 
 

@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def name(self):
-        """Of its folders; empty for the reference phantom at the CPU tier."""
+        """Of its folders, after --data; empty for the reference phantom at the CPU tier, also with --camus beside it."""
         phantom = "" if self.patients == REFERENCE else f"phantom_{self.patients}"
         origin = Path(self.data).resolve().stem if self.data else phantom
         return "_".join(filter(None, (origin, "gpu" if self.tier == "gpu" else "")))

@@ -1,8 +1,8 @@
 """The command that runs the whole study: data, every architecture and config, TEST, repeats, privacy, galleries, use, figures.
 
-Nothing is remembered: what is done is read from the files that each step leaves, so the same command goes on after any
-interruption. A study has folders of its own within experiments/ and results/; those of the reference phantom at the CPU
-tier are these folders themselves.
+Nothing is remembered but which data were asked for: what is done is read from the files that each step leaves, so the same
+command goes on after any interruption. A study has folders of its own within experiments/ and results/; those of the
+reference phantom at the CPU tier are these folders themselves.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from echogan.cli.app import Precision, command
+from echogan.cli.asked import keep_asked
 from echogan.cli.parts import PARTS
 from echogan.cli.plan import FAKES, REFERENCE, Plan
 from echogan.cli.steps import take
@@ -51,6 +52,7 @@ def study(
     """
     plan = Plan(data, camus, tier, only, patients, kimg, seeds, fakes, precision, accumulate)
     check(plan)
+    keep_asked(plan)
     for sentence in cautions(plan):
         print(f"echogan: {sentence}", file=sys.stderr)
     environment = {**os.environ, "ECHOGAN_EXPERIMENTS": str(plan.experiments), "ECHOGAN_RESULTS": str(plan.results)}

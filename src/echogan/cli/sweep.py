@@ -52,9 +52,13 @@ def sweep(
     names, more = configs or _trainable(arch, segmenter), ["--small"] if small else []
     told = {name: ["--segmenter", segmenter] if _weighs(arch, name) and segmenter else [] for name in names}
     how, place = {"precision": precision, "accumulate": accumulate}, data.resolve()
-    jobs = [job for n in names for job in engine.jobs_of(arch, [n], place, kimg, seeds, more + told[n], how=how)]
-    slots, launch = engine.devices(device, beside), engine.here
-    if launcher == "slurm":
+    jobs = []
+    for n in names:
+        size = _resolution(arch, n, small)
+        jobs += engine.jobs_of(arch, [n], place, kimg, seeds, more + told[n], how=how, resolution=size)
+    if launcher == "local":
+        slots, launch = engine.devices(device, beside), engine.here
+    else:
         parameters = {key: text for key, _, text in (pair.partition("=") for pair in slurm)}
         launch = engine.cluster(folder("experiments") / ".slurm", **_numbers(parameters))
         slots = [str(i) for i in range(len(jobs))]  # the cluster queues
@@ -77,6 +81,13 @@ def _trainable(arch, segmenter):
         others = "left out, as it weighs what a segmenter says; --segmenter RUN trains it too"
         print(f"echogan: {', '.join(lacking)}: {others}", file=sys.stderr)
     return tuple(name for name in names if name not in lacking)
+
+
+def _resolution(arch, name, small):
+    from echogan import models
+
+    config = models.config_of(arch, name)
+    return (config.small() if small else config).resolution
 
 
 def _weighs(arch, name):

@@ -20,7 +20,7 @@ KEPT = 12  # log-spaced weights of a run
 
 def save(path, state):
     """Write a resume state, whole or not at all."""
-    with atomic(path) as temporary, _disk_errors():
+    with atomic(path) as temporary, disk_errors():
         torch.save(state, temporary)
 
 
@@ -48,7 +48,7 @@ def export(path, model, origin):
         for key, value in getattr(model, child).state_dict().items()
     }
     header = {**origin, "config": json.dumps(asdict(model.config))}
-    with atomic(path) as temporary, _disk_errors():
+    with atomic(path) as temporary, disk_errors():
         save_file(tensors, temporary, metadata=header)
 
 
@@ -101,7 +101,7 @@ def kept_moments(folder):
 
 
 @contextmanager
-def _disk_errors():
+def disk_errors():
     """Writers in C++ and Rust say RuntimeError and SafetensorError of a full disk: nothing else fails in writing tensors."""
     try:
         yield

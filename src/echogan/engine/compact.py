@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from echogan.engine.checkpoint import load_weights, read_weights
+from echogan.engine.checkpoint import disk_errors, load_weights, read_weights
 from echogan.engine.sampling import Wanted, find_weights, generated
 from echogan.engine.translating import inputs_of, translated
 from echogan.errors import BadInput
@@ -41,11 +41,16 @@ def compact(source, out, frames=None, kimg=None):
     halves = {key: value.half() if _many(value) else value for key, value in tensors.items()}
     origin = {**header, **_origin(path)}
     with atomic(out) as temporary:
-        save_file(halves, temporary, metadata={**origin, "precision": "float16"})
+        _write(temporary, halves, {**origin, "precision": "float16"})
         worst = int((_images(temporary, frames).int() - whole.int()).abs().max())
         if worst > EQUAL:
-            save_file(tensors, temporary, metadata={**origin, "precision": "float32"})
+            _write(temporary, tensors, {**origin, "precision": "float32"})
     return Compact(header, worst <= EQUAL, worst)
+
+
+def _write(path, tensors, header):
+    with disk_errors():
+        save_file(tensors, path, metadata=header)
 
 
 def _many(value):

@@ -314,14 +314,17 @@ def recorded(folder):
 
 
 def refuse_taken(folder):
-    """A `BadInput` for a run that has its best weights alone, though it must have saved others: one that was taken home.
+    """A `BadInput` for a run that has no resume state, though it must have had one: taken home, or removed since.
 
-    Training would begin anew, over its tables and its best weights.
+    Training would begin anew, over its tables and its best weights. A run that still has weights of moments was trained here,
+    as those are never taken home: killed before its first state, which follows the reading of a row, it may begin anew.
     """
     if any(file.is_file() for file in (folder.last, folder.weights("last"))) or not folder.weights("best").is_file():
         return
     rows = read_rows(folder.losses)[1] if folder.losses.is_file() else []
-    ended = rows and float(rows[-1]["kimg"]) >= folder.read()["settings"]["kimg"]
+    here = bool(checkpoint.kept_moments(folder.checkpoints))
+    rows = rows[: len(rows) - here]  # whose state was saved before the next one
+    ended = not here and rows and float(rows[-1]["kimg"]) >= folder.read()["settings"]["kimg"]
     if ended or (rows and float(rows[-1]["seconds"]) > 2 * save_seconds(folder.path)):
         raise BadInput(
             f"{folder.path} is a run whose resume state (checkpoints/last.pt) is not here, so it cannot go on; "

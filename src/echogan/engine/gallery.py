@@ -9,6 +9,7 @@ from echogan.engine import translating, watch
 from echogan.engine.evaluate import READINGS, Reading, in_turn, spread
 from echogan.engine.feed import plain_feed, resized
 from echogan.engine.sampling import Wanted, generated
+from echogan.errors import BadInput
 from echogan.metrics.paired import reconstruction
 
 SHEET = 36  # images of a sample grid: fixed latents, or fixed frames, through time
@@ -23,6 +24,11 @@ class Gallery:
         goals = [part.domain("B") if "B" in inputs else part for part in parts]  # what images should look like
         chosen = [goal.where(_spread(goal)) for goal in goals]
         self.goal = resized(chosen[1].images, config.resolution).numpy()
+        if not watch.variety(self.goal) > 0:
+            raise BadInput(
+                f"the VAL split has {len(self.goal)} picture{'s' * (len(self.goal) > 1)} without any difference, which tells no "
+                "variety; give recordings of more patients, or more rows of VAL in index.csv"
+            )
         self.reading = Reading(resized(chosen[0].images, config.resolution).numpy(), self.goal, encoder=encoder)
         self.chosen_by = self.reading.chosen_by
         source = parts[1].domain("A") if "A" in inputs else chosen[1]

@@ -6,6 +6,7 @@ against real images) is computed once for a set of frames, split, n, size and en
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -307,7 +308,7 @@ def _kept(key, encoder, compute, real):
             features, floor = kept.get_tensor("features"), json.loads(kept.metadata()["floor"])
     except (OSError, SafetensorError):  # not there yet, or damaged: it can be made again
         real, floor = compute()
-        with atomic(path) as temporary:
+        with suppress(BadInput, SafetensorError), atomic(path) as temporary:  # it only saves time
             save_file({"features": real.features.cpu()}, temporary, {"floor": json.dumps(floor)})
         return real, floor
     return replace(real, features=features.to(real.images.device)), floor

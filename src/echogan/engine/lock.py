@@ -6,6 +6,7 @@ from filelock import FileLock, Timeout
 
 from echogan.engine.parallel import rank
 from echogan.errors import BadInput
+from echogan.files import disk_errors
 
 
 @contextmanager
@@ -14,12 +15,18 @@ def alone(folder, remedy="wait for it, or train under another name"):
     if rank():
         yield
         return
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder.path / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(f"{folder.path} is being trained by another program; {remedy}") from error
+    with _taken(folder, remedy):
+        yield
+
+
+def _taken(folder, remedy):
+    """The lock, held until the context that this returns ends."""
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            return FileLock(folder.path / ".lock").acquire(timeout=0)
+        except Timeout as error:
+            raise BadInput(f"{folder.path} is being trained by another program; {remedy}") from error
 
 
 def kept_in(folder):
@@ -37,8 +44,9 @@ def held(folder):
     """Whether a program holds the lock of a `RunFolder`."""
     if not folder.path.is_dir():
         return False
-    try:
-        with FileLock(folder.path / ".lock", timeout=0):
-            return False
-    except Timeout:
-        return True
+    with disk_errors(folder.path):
+        try:
+            with FileLock(folder.path / ".lock", timeout=0):
+                return False
+        except Timeout:
+            return True

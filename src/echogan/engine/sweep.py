@@ -9,17 +9,20 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from echogan.config import RunFolder, Settings
+from echogan.data.frames import load_frames
 from echogan.engine import checkpoint
-from echogan.engine.launch import visible
+from echogan.engine.launch import pick_device, visible
 from echogan.engine.lock import held
 from echogan.engine.recorder import read_rows
-from echogan.errors import BadInput
+from echogan.errors import BadInput, at_least
+from echogan.files import disk_errors
 
 
 @dataclass
@@ -30,7 +33,9 @@ class Job:
     run: RunFolder
     words: list  # of the command `echogan train`
     kimg: float  # when done
+    data: Path  # folder of frames that it learns from
     how: dict = field(default_factory=dict)  # settings of its training that its words ask for
+    resolution: int = 0  # of its images, where its words tell it
     state: str = "waiting"  # waiting | running | elsewhere | done | failed
     tries: int = 0
     reason: str = ""  # why it failed
@@ -47,10 +52,11 @@ class Job:
         return float(rows[-1]["kimg"]) if rows else 0.0
 
 
-def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None, how=None):
+def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None, how=None, resolution=0):
     """One `Job` per config and seed; the run of another seed than 0 is called <config>_seed<k>.
 
-    `how` are settings by name, such as {"accumulate": 2}; `more` any further words of the command.
+    `how` are settings by name, such as {"accumulate": 2}; `more` any further words of the command; `resolution` what these
+    make of the config's own, 0 where that is not known.
     """
     how, jobs = how or {}, []
     told = [word for key, value in how.items() if value != getattr(Settings, key) for word in (f"--{key}", str(value))]
@@ -59,7 +65,8 @@ def jobs_of(arch, names, data, kimg, seeds=(0,), more=(), experiments=None, how=
             run = name if seed == 0 else f"{name}_seed{seed}"
             rest = f"--kimg {kimg:g} --seed {seed} --name {run}".split()
             words = ["train", arch, name, "--data", str(data), *rest, *told, *more]
-            jobs.append(Job(f"{arch}/{run}", RunFolder.of(arch, run, experiments), words, kimg, how))
+            folder = RunFolder.of(arch, run, experiments)
+            jobs.append(Job(f"{arch}/{run}", folder, words, kimg, Path(data), how, resolution))
     return jobs
 
 
@@ -105,21 +112,34 @@ def _judge(job, code, retries):
 
 
 def finished(job):
-    """Whether a job's run has reached its kimg and can go on from there.
+    """Whether a job's run has reached its kimg, can go on from there, and learnt from the job's frames at its resolution.
 
     Its last row does not tell: a run may have been killed, or have diverged, between that row and the weights of its moment.
     """
-    return checkpoint.reached(job.run.last) >= job.kimg * (1 - 1e-6)
+    return checkpoint.reached(job.run.last) >= job.kimg * (1 - 1e-6) and _learnt_so(job)
+
+
+def _learnt_so(job):
+    """Whether a job's run is of the job's frames and resolution; else `echogan train` refuses it by name."""
+    try:
+        had = job.run.read()
+        same = not job.resolution or had["config"]["resolution"] == job.resolution
+        return same and had["data"]["fingerprint"] == _fingerprint(job.data)
+    except (BadInput, KeyError):  # its own command says what is wrong with it
+        return False
+
+
+@cache
+def _fingerprint(data):
+    """Of the frames in a folder, which are read for this once."""
+    return load_frames(data).fingerprint()
 
 
 def _nothing_left(job):
     """Whether a job's run is finished and was trained as the job asks; else `echogan train` goes on, or refuses by name."""
     if not finished(job):
         return False
-    try:
-        had = job.run.read()["settings"] if job.how else {}
-    except BadInput:  # its own command says what is wrong with it
-        return False
+    had = job.run.read()["settings"]
     return all(had.get(key, value) == value for key, value in job.how.items())
 
 
@@ -134,9 +154,11 @@ def _last_line(path):
 
 
 def devices(wanted="auto", beside=1):
-    """Slots of this machine: every GPU once, or the CPU `beside` times."""
+    """Slots of this machine: every GPU once, or the CPU `beside` times; never none."""
+    at_least(1, beside=beside)
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    pick_device(wanted)
     if wanted == "cuda":
         return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return [wanted] * (beside if wanted == "cpu" else 1)
@@ -212,5 +234,9 @@ def _command(words):
 
 
 def _log(job):
-    job.run.path.mkdir(parents=True, exist_ok=True)
-    return job.run.path / "train.log"
+    """The file for what a job says, which can be written."""
+    log = job.run.path / "train.log"
+    with disk_errors(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    return log

@@ -1,0 +1,68 @@
+"""What a study learns from, kept beside what it makes of that: another data set of the same name is refused, not mixed in.
+
+EXPERIMENTS/.study/asked.json    of every source the study has learnt from: where it lay, what it held, patients of a phantom
+DATA/.<frames>.json              the same, of recordings that a study prepared
+"""
+
+import hashlib
+from pathlib import Path
+
+from echogan.cli.parts import wanted
+from echogan.errors import BadInput
+from echogan.files import read_json, write_json
+
+
+def keep_asked(plan):
+    """Keep what a plan asks for; a `BadInput` where its folders hold what was made of other data.
+
+    Folders from before this was kept go on, as do those whose data were moved: with the same files they are the same.
+    """
+    asked = {source: _origin(plan, source) for source in sorted(wanted(plan))}
+    _keep(plan.experiments / ".study" / "asked.json", asked, plan.experiments, "EXPERIMENTS")
+    for source, given in (("frames", plan.data), ("masks", plan.camus), ("quality", plan.camus)):
+        frames, (path, _) = plan.place(source), _given(given)
+        note = frames.with_name(f".{frames.name}.json")
+        if path and str(frames) != path and (note.is_file() or not frames.exists()):
+            _keep(note, {source: (path, 0)}, frames, "DATA")
+
+
+def _origin(plan, source):
+    """(path that a source is made of, patients of its phantom); masks may be those of --data, if these have any."""
+    path, patients = _given(plan.data if source == "frames" else plan.camus, plan.patients)
+    return (_given(plan.data)[0], patients) if source == "masks" and not path else (path, patients)
+
+
+def _given(path, patients=0):
+    """(the whole path, 0), or ("", patients) where none is given."""
+    return (str(Path(path).resolve()), 0) if path else ("", patients)
+
+
+def _keep(note, asked, made, variable):
+    """Add {source: (path, patients)} to a JSON of them, or refuse what is another one than there."""
+    had, new = read_json(note) if note.is_file() else {}, {}
+    for source, (path, patients) in asked.items():
+        old = had.get(source)
+        if old and (old["path"], old["patients"]) == (path, patients):
+            continue
+        new[source] = {"path": path, "patients": patients, "files": _files(path)}
+        if old and (old["files"], old["patients"]) != (new[source]["files"], patients):
+            raise BadInput(
+                f"the {source} of {made} were made from {_told(old)}, not from {_told(new[source])}; set ECHOGAN_{variable} to "
+                f"another folder, or remove {note} where they are the same"
+            )
+    if new:
+        write_json(note, {**had, **new})
+
+
+def _told(origin):
+    phantom = f"a phantom of {origin['patients']} patients" if origin["patients"] else ""
+    return " and ".join(filter(None, (origin["path"], phantom)))
+
+
+def _files(path):
+    """Hash of the names and sizes of the files at a path, wherever it lies; empty for no path."""
+    if not path:
+        return ""
+    found = [Path(path)] if Path(path).is_file() else [file for file in Path(path).rglob("*") if file.is_file()]
+    told = sorted(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}" for file in found)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
