@@ -94,6 +94,7 @@ def plane(
     from echogan.data.frames import load_frames
     from echogan.downstream.masks import features, load_segmenter
     from echogan.engine.evaluate import spread
+    from echogan.engine.feed import resized
     from echogan.engine.launch import hardware, pick_device
     from echogan.metrics.embedding import principal_plane, told_apart
     from echogan.report import downstream as report
@@ -101,12 +102,13 @@ def plane(
 
     where = pick_device(device)
     model, real, made = load_segmenter(run, where), load_frames(frames).split(split), load_frames(synthetic)
-    sides = [_one_each(part) for part in (real, made)]
+    size = min(real.size, made.size)  # enlarged, one side would be told by its blur
+    sides = [resized(_one_each(part), size).numpy() for part in (real, made)]
     n = min(n, *map(len, sides))
     seen = [features(model, spread(images, n)) for images in sides]
     apart = told_apart(*seen)
     space = (
-        f"deepest level of {run}, {model.config.resolution} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
+        f"deepest level of {run}, of images of {size} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
     )
     style.save(report.plane(principal_plane(*seen), apart, real.kind, space), out)
     print(f"told apart by the nearest neighbour: {apart:.0f} % (50 = indistinguishable), {shown(out)}")
