@@ -75,26 +75,27 @@ def test_failures_are_one_sentence(folders, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def of_patients(path, patients, seed):
+def of_patients(path, patients, seed, side=4):
     """A folder of four pictures of each patient, who are alike in everything but a little noise."""
     rng, each = np.random.default_rng(seed), 4
     images = np.repeat(rng.integers(60, 190, (patients, 4, 4)), each, axis=0)
     images += rng.integers(-9, 10, images.shape)
     names = [f"s{seed}_{i}.png" for i in range(len(images))]
     for name, image in zip(names, images):
-        write_png(path / "images" / name, image.astype(np.uint8))
+        write_png(path / "images" / name, np.kron(image, np.ones((side // 4, side // 4))).astype(np.uint8))
     index = pd.DataFrame({"file": names, "patient": [f"s{seed}_{i // each}" for i in range(len(names))]})
     save_index(path, index.assign(split="TEST").reindex(columns=list(COLUMNS)), {"kind": "drawn"})
     return path
 
 
-def test_patients_of_one_distribution_are_not_told_apart_by_having_several_frames(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("side", [4, 8])
+def test_patients_of_one_distribution_are_not_told_apart_by_several_frames_or_size(tmp_path, monkeypatch, capsys, side):
     model = SimpleNamespace(config=SimpleNamespace(resolution=4))
     monkeypatch.setattr("echogan.downstream.masks.load_segmenter", lambda *_: model)
     monkeypatch.setattr("echogan.downstream.masks.features", lambda _, images: torch.tensor(images).flatten(1).float())
     drawn = []
     monkeypatch.setattr("echogan.report.style.save", lambda figure, out: drawn.append(figure))
-    real, made = of_patients(tmp_path / "real", 60, 0), of_patients(tmp_path / "made", 40, 1)
+    real, made = of_patients(tmp_path / "real", 60, 0, side), of_patients(tmp_path / "made", 40, 1)
     assert run("plane", "unet", real, made, tmp_path / "plane.png", "--device", "cpu") == 0
     told = int(capsys.readouterr().out.partition(" %")[0].split()[-1])
     assert 30 < told < 70  # such sets give 49 with a standard deviation of 7, over 300 seeds
