@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -151,3 +153,35 @@ def test_an_avi_is_written_without_loss_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "_hashed", lambda path: "another")
     with pytest.raises(BadInput, match="without loss"), video_writer(tmp_path / "c.avi", (30, 44), 25) as write:
         write(frames[0])
+
+
+@contextmanager
+def files_of_at_most(count):
+    """No file of this process becomes longer than `count` bytes, as on a disk that is full by then."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def write_streamed(path, frames, fps):
+    with video_writer(path, frames.shape[1:], fps) as write:
+        for frame in frames:
+            write(frame)
+
+
+@pytest.mark.parametrize(
+    "write, name", [(video.write_avi, "a.avi"), (write_streamed, "a.avi"), (write_streamed, "a.mp4")]
+)
+def test_a_video_that_the_disk_does_not_take_whole_is_not_reported_as_written(tmp_path, write, name):
+    frames = beating(20)
+    write(tmp_path / name, frames, 50)
+    whole = (tmp_path / name).stat().st_size
+    for share in (0.3, 0.9):
+        with files_of_at_most(int(share * whole)):
+            with pytest.raises(BadInput, match=rf"cannot write .*{name}: it breaks off; free some space"):
+                write(tmp_path / name, frames, 50)
+        assert (tmp_path / name).stat().st_size < whole
