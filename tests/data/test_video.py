@@ -1,5 +1,3 @@
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 
@@ -7,7 +5,7 @@ from echogan.data import limits, video
 from echogan.data.video import open_video, read_video, read_video_clip, video_writer
 from echogan.errors import BadInput
 from echogan.sector import ECHONET
-from tests.data.studies import beating, write_avi
+from tests.data.studies import beating, files_of_at_most, write_avi
 
 
 @pytest.fixture
@@ -153,18 +151,6 @@ def test_an_avi_is_written_without_loss_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "_hashed", lambda path: "another")
     with pytest.raises(BadInput, match="without loss"), video_writer(tmp_path / "c.avi", (30, 44), 25) as write:
         write(frames[0])
-
-
-@contextmanager
-def files_of_at_most(count):
-    """No file of this process becomes longer than `count` bytes, as on a disk that is full by then."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def write_streamed(path, frames, fps):
