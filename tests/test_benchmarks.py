@@ -3,10 +3,14 @@
 import importlib
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
+from echogan.contract import Phase
 from echogan.models import config_of
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -124,3 +128,28 @@ def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_mea
 
 def test_the_budget_is_of_configs_that_exist(script):
     assert all(config_of(arch, name) for arch, name in script("budget").SHOWN.items())
+
+
+class TwoLayers(nn.Module):
+    """What an architecture needs to be counted."""
+
+    inputs = ("image",)
+
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(resolution=32)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 8), nn.Linear(8, 500))
+        self.phases = (Phase("D", "layers", lambda batch: (self.layers(batch["image"]).square().mean(), {})),)
+
+
+def test_the_budget_of_an_image_leaves_out_the_weights(script, monkeypatch):
+    """Kept are the image and what comes out of either layer; 16 kB of weights are kept once, however many images."""
+    budget, model = script("budget"), TwoLayers()
+    monkeypatch.setattr(
+        budget, "Operations", lambda: nullcontext(SimpleNamespace(total=0))
+    )  # loads all of torch._dynamo
+    monkeypatch.setattr(budget.models, "config_of", lambda arch, name: model.config)
+    monkeypatch.setattr(budget.models, "load", lambda arch: SimpleNamespace(build=lambda config: model))
+    _, parameters, _, graph = budget.count("two", "layers")
+    assert parameters == 1024 * 8 + 8 + 8 * 500 + 500
+    assert graph == 4 * (1024 + 8 + 500)
