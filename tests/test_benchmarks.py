@@ -1,12 +1,15 @@
 """What every benchmark promises: a header, targets that can be missed, a word for what was not measured, a row on the page."""
 
 import importlib
+import inspect
 import re
+import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -124,6 +127,16 @@ def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_mea
     assert "phantom_speed" in missed and "training_drift" in lacking and "training_drift" not in missed
     codes.pop("phantom_speed")
     assert code_of(table.main) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_is_that_of_the_program_alone(script):
+    """A bare Python takes some 10 MB, whatever the process takes that starts it."""
+    extraction_speed, large = script("extraction_speed"), np.ones(20_000_000)
+    code = ["import resource", "from pathlib import Path", inspect.getsource(extraction_speed.own_peak)]
+    command = [sys.executable, "-S", "-c", "\n".join([*code, "print(own_peak())"])]
+    told = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 1_000 < told < 60_000 < large.nbytes / 1024
 
 
 def test_the_budget_is_of_configs_that_exist(script):
