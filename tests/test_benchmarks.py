@@ -110,7 +110,9 @@ def test_the_page_has_a_row_of_every_benchmark_with_options_that_exist(script):
         assert [word for word in words if word.startswith("--") and f'"{word}"' not in text] == []
 
 
-def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_measured(script, monkeypatch, capsys):
+def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_measured(
+    script, tmp_path, monkeypatch, capsys
+):
     table, seen = script("table"), []
     codes = {"phantom_speed": 1, "training_drift": 2}
 
@@ -120,13 +122,26 @@ def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_mea
 
     monkeypatch.setattr(table.subprocess, "call", call)
     monkeypatch.setattr(sys, "argv", ["table", "--frames", "my frames"])
+    monkeypatch.chdir(tmp_path)  # scripts run elsewhere
     assert code_of(table.main) == 1
     assert len(seen) >= len(SCRIPTS) and all(words[0] == sys.executable for words in seen)
-    assert not any({"FRAMES", "DOMAINS"} & set(words) for words in seen) and any("my frames" in words for words in seen)
+    assert not any({"FRAMES", "DOMAINS"} & set(words) for words in seen) and any(
+        str(tmp_path / "my frames") in words for words in seen
+    )
     missed, lacking = (capsys.readouterr().out.partition(f"{table.VERDICTS[1]}:")[2]).split(f"{table.VERDICTS[2]}:")
     assert "phantom_speed" in missed and "training_drift" in lacking and "training_drift" not in missed
     codes.pop("phantom_speed")
     assert code_of(table.main) == 0
+
+
+def test_a_script_that_is_not_in_the_table_is_refused(script, monkeypatch, capsys):
+    table, seen = script("table"), []
+    monkeypatch.setattr(table.subprocess, "call", lambda words, cwd: seen.append(words))
+    monkeypatch.setattr(sys, "argv", ["table", "--only", "budget", "phantom_sped"])
+    assert code_of(table.main) == 2 and seen == []
+    assert "there is no script 'phantom_sped' in the table; did you mean 'phantom_speed'?" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["table", "--only", "budget"])
+    assert code_of(table.main) == 0 and [Path(words[1]).stem for words in seen] == ["budget"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
