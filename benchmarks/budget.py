@@ -3,7 +3,8 @@
 Counted, on the meta device (no numbers are computed, so this takes seconds): the floating-point operations of every phase of a
 config at full size, forward and backward, and the bytes that its graph keeps for the backward pass.
 
-    memory = 20 bytes per parameter (weights, gradient, two moments, average) + graph of the largest phase + 0.7 GB of CUDA
+    memory = 20 bytes per parameter (weights, gradient, two moments, average) + graph of the largest phase + 0.7 GB of CUDA,
+             of the graph what grows with the batch: the weights in it are among the 20 bytes
     time   = operations of a thousand images / (peak of the card's matrix units x 15 %)
 
 15 % is about what the official StyleGAN2-ADA reached: 11 of 65 TFLOP/s on a T4, 23 of 125 on a V100, 45 of 312 on an
@@ -40,7 +41,7 @@ CARDS = {
     "A100 (80 GB)": (80, 312e12),
 }  # GB, peak in half precision
 REACHED, PER_PARAMETER, CONTEXT = 0.15, 20, 0.7e9
-COUNTED = 4  # images of the counted batch; both grow with the batch
+COUNTED = 4  # images of the counted batch
 
 
 class Operations(TorchDispatchMode):
@@ -71,23 +72,36 @@ def count(arch, name):
     config = models.config_of(arch, name)
     with torch.device("meta"):
         model = models.load(arch).build(config)
-    real = columns(model, COUNTED).batch(0, COUNTED)
-    batch = Batch({key: rows.to("meta") for key, rows in real.items()}, COUNTED, rng=torch.Generator())
-    work, graph = 0.0, 0.0
+    work, few = counted(model, COUNTED)
+    _, many = counted(model, 2 * COUNTED)
+    graph = max((more - less) / COUNTED for less, more in zip(few, many))  # weights are as many in both
+    return config, sum(p.numel() for p in model.parameters()), work / COUNTED, graph
+
+
+def counted(model, n):
+    """(operations, bytes of the graph of each phase) of an update of every phase on `n` images."""
+    real, device = columns(model, n).batch(0, n), next(model.parameters()).device
+    batch = Batch({key: rows.to(device) for key, rows in real.items()}, n, rng=torch.Generator())
+    work, graphs = 0.0, []
     for phase in (p for p in model.phases if p.trains):
-        part = batch.micro(0, 1, phase.share)
-        kept = {}
+        operations, kept = one_phase(phase, batch.micro(0, 1, phase.share))
+        work += operations / phase.every
+        graphs.append(kept)
+    return work, graphs
 
-        def keep(tensor, kept=kept):
-            storage = tensor.untyped_storage()
-            kept[storage._cdata] = storage.nbytes()
-            return tensor
 
-        with Operations() as operations, saved_tensors_hooks(keep, lambda tensor: tensor):
-            phase.loss(part)[0].backward()
-        work += operations.total / phase.every
-        graph = max(graph, sum(kept.values()))
-    return config, sum(p.numel() for p in model.parameters()), work / COUNTED, graph / COUNTED
+def one_phase(phase, part):
+    """(operations, bytes kept for the backward pass) of a phase on the images of `part`."""
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with Operations() as operations, saved_tensors_hooks(keep, lambda tensor: tensor):
+        phase.loss(part)[0].backward()
+    return operations.total, sum(kept.values())
 
 
 def fits(share):

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from echogan.config import folder, home
+from echogan.errors import nearest
 
 PAGE = Path(__file__).with_name("README.md")
 VERDICTS = {1: "missed a target, or failed", 2: "not measured"}  # by exit code, see common.py
@@ -27,13 +28,19 @@ def commands(page):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", default=folder("data") / "phantom_2000_seed0_128px")
-    parser.add_argument("--domains", default=folder("data") / "phantom_quality_2000_seed0_128px")
+    parser.add_argument("--frames", type=Path, default=folder("data") / "phantom_2000_seed0_128px")
+    parser.add_argument("--domains", type=Path, default=folder("data") / "phantom_quality_2000_seed0_128px")
     parser.add_argument("--only", nargs="*", help="names of scripts")
     args = parser.parse_args()
-    meant = {"python": sys.executable, "FRAMES": str(args.frames), "DOMAINS": str(args.domains)}
+    rows = commands(PAGE.read_text(encoding="utf-8"))
+    names = {Path(words[1]).stem for words in rows}
+    for name in args.only or ():
+        if name not in names:
+            parser.error(f"there is no script {name!r} in the table{nearest(name, names)}")
+    places = {"FRAMES": str(args.frames.absolute()), "DOMAINS": str(args.domains.absolute())}  # scripts run in home()
+    meant = {"python": sys.executable, **places}
     fell: dict = {}
-    for words in commands(PAGE.read_text(encoding="utf-8")):
+    for words in rows:
         if args.only and Path(words[1]).stem not in args.only:
             continue
         print(f"\n== {shlex.join(words)}", flush=True)

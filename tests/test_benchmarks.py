@@ -1,12 +1,19 @@
 """What every benchmark promises: a header, targets that can be missed, a word for what was not measured, a row on the page."""
 
 import importlib
+import inspect
 import re
+import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from torch import nn
 
+from echogan.contract import Phase
 from echogan.models import config_of
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -103,7 +110,9 @@ def test_the_page_has_a_row_of_every_benchmark_with_options_that_exist(script):
         assert [word for word in words if word.startswith("--") and f'"{word}"' not in text] == []
 
 
-def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_measured(script, monkeypatch, capsys):
+def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_measured(
+    script, tmp_path, monkeypatch, capsys
+):
     table, seen = script("table"), []
     codes = {"phantom_speed": 1, "training_drift": 2}
 
@@ -113,14 +122,62 @@ def test_make_benchmark_goes_on_and_names_apart_what_was_missed_and_what_not_mea
 
     monkeypatch.setattr(table.subprocess, "call", call)
     monkeypatch.setattr(sys, "argv", ["table", "--frames", "my frames"])
+    monkeypatch.chdir(tmp_path)  # scripts run elsewhere
     assert code_of(table.main) == 1
     assert len(seen) >= len(SCRIPTS) and all(words[0] == sys.executable for words in seen)
-    assert not any({"FRAMES", "DOMAINS"} & set(words) for words in seen) and any("my frames" in words for words in seen)
+    assert not any({"FRAMES", "DOMAINS"} & set(words) for words in seen) and any(
+        str(tmp_path / "my frames") in words for words in seen
+    )
     missed, lacking = (capsys.readouterr().out.partition(f"{table.VERDICTS[1]}:")[2]).split(f"{table.VERDICTS[2]}:")
     assert "phantom_speed" in missed and "training_drift" in lacking and "training_drift" not in missed
     codes.pop("phantom_speed")
     assert code_of(table.main) == 0
 
 
+def test_a_script_that_is_not_in_the_table_is_refused(script, monkeypatch, capsys):
+    table, seen = script("table"), []
+    monkeypatch.setattr(table.subprocess, "call", lambda words, cwd: seen.append(words))
+    monkeypatch.setattr(sys, "argv", ["table", "--only", "budget", "phantom_sped"])
+    assert code_of(table.main) == 2 and seen == []
+    assert "there is no script 'phantom_sped' in the table; did you mean 'phantom_speed'?" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["table", "--only", "budget"])
+    assert code_of(table.main) == 0 and [Path(words[1]).stem for words in seen] == ["budget"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_is_that_of_the_program_alone(script):
+    """A bare Python takes some 10 MB, whatever the process takes that starts it."""
+    extraction_speed, large = script("extraction_speed"), np.ones(20_000_000)
+    code = ["import resource", "from pathlib import Path", inspect.getsource(extraction_speed.own_peak)]
+    command = [sys.executable, "-S", "-c", "\n".join([*code, "print(own_peak())"])]
+    told = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 1_000 < told < 60_000 < large.nbytes / 1024
+
+
 def test_the_budget_is_of_configs_that_exist(script):
     assert all(config_of(arch, name) for arch, name in script("budget").SHOWN.items())
+
+
+class TwoLayers(nn.Module):
+    """What an architecture needs to be counted."""
+
+    inputs = ("image",)
+
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(resolution=32)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 8), nn.Linear(8, 500))
+        self.phases = (Phase("D", "layers", lambda batch: (self.layers(batch["image"]).square().mean(), {})),)
+
+
+def test_the_budget_of_an_image_leaves_out_the_weights(script, monkeypatch):
+    """Kept are the image and what comes out of either layer; 16 kB of weights are kept once, however many images."""
+    budget, model = script("budget"), TwoLayers()
+    monkeypatch.setattr(
+        budget, "Operations", lambda: nullcontext(SimpleNamespace(total=0))
+    )  # loads all of torch._dynamo
+    monkeypatch.setattr(budget.models, "config_of", lambda arch, name: model.config)
+    monkeypatch.setattr(budget.models, "load", lambda arch: SimpleNamespace(build=lambda config: model))
+    _, parameters, _, graph = budget.count("two", "layers")
+    assert parameters == 1024 * 8 + 8 + 8 * 500 + 500
+    assert graph == 4 * (1024 + 8 + 500)

@@ -1,9 +1,11 @@
 """Small studies in the real layouts, made of a dark ellipse that beats in a bright sector."""
 
 import csv
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import pytest
 
 from echogan.data.echonet import FILE_LIST, TRACINGS
 from echogan.sector import ECHONET
@@ -68,3 +70,15 @@ def write_study(root, videos=5, frames=30):
     write_csv(root / "FileList.csv", FILE_LIST, [file_row(n, SPLITS[i % 5], frames) for i, n in enumerate(names)])
     write_csv(root / "VolumeTracings.csv", TRACINGS, [r for n in names for r in trace_rows(n, ES, ED)])
     return root
+
+
+@contextmanager
+def files_of_at_most(count):
+    """No file of this process becomes longer than `count` bytes, as on a disk that is full by then."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

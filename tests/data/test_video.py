@@ -5,7 +5,7 @@ from echogan.data import limits, video
 from echogan.data.video import open_video, read_video, read_video_clip, video_writer
 from echogan.errors import BadInput
 from echogan.sector import ECHONET
-from tests.data.studies import beating, write_avi
+from tests.data.studies import beating, files_of_at_most, write_avi
 
 
 @pytest.fixture
@@ -151,3 +151,23 @@ def test_an_avi_is_written_without_loss_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "_hashed", lambda path: "another")
     with pytest.raises(BadInput, match="without loss"), video_writer(tmp_path / "c.avi", (30, 44), 25) as write:
         write(frames[0])
+
+
+def write_streamed(path, frames, fps):
+    with video_writer(path, frames.shape[1:], fps) as write:
+        for frame in frames:
+            write(frame)
+
+
+@pytest.mark.parametrize(
+    "write, name", [(video.write_avi, "a.avi"), (write_streamed, "a.avi"), (write_streamed, "a.mp4")]
+)
+def test_a_video_that_the_disk_does_not_take_whole_is_not_reported_as_written(tmp_path, write, name):
+    frames = beating(20)
+    write(tmp_path / name, frames, 50)
+    whole = (tmp_path / name).stat().st_size
+    for share in (0.3, 0.9):
+        with files_of_at_most(int(share * whole)):
+            with pytest.raises(BadInput, match=rf"cannot write .*{name}: it breaks off; free some space"):
+                write(tmp_path / name, frames, 50)
+        assert (tmp_path / name).stat().st_size < whole

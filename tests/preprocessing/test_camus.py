@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from echogan.data.camus.study import open_camus
+from echogan.data.camus.subset import write_subset
 from echogan.data.frames import load_frames
 from echogan.data.phantom.camus import camus_sector, squeezed, write_camus_hdf5
 from echogan.errors import BadInput
@@ -21,6 +22,7 @@ from tests.data.camus_studies import (
     write_mhd_release,
     write_nifti_release,
 )
+from tests.data.studies import files_of_at_most
 
 
 @pytest.fixture
@@ -164,6 +166,15 @@ def test_the_subset_read_again_gives_the_same_frames(release, tmp_path):
     np.testing.assert_array_equal(once.masks % 4, twice.masks % 4)  # anatomy; 4 is found anew
     assert (once.masks == twice.masks).mean() > 0.95
     assert list(once.index["split"]) == list(twice.index["split"])
+
+
+def test_a_full_disk_under_the_subset_is_one_sentence(release, tmp_path):
+    """And not the end of the program, to which HDF5 comes where its own file cannot be closed."""
+    prepare_camus(release, tmp_path / "frames", size=128, subset=True)
+    again, whole = tmp_path / "again", next((tmp_path / "frames" / "hdf5").glob("train*")).stat().st_size
+    with files_of_at_most(whole // 2), pytest.raises(BadInput, match=r"cannot write .*train_4CH_FD.hdf5: .*free some"):
+        write_subset(again, load_frames(tmp_path / "frames"))
+    assert list(again.iterdir()) == []
 
 
 def test_a_data_set_of_another_view_has_no_subset(tmp_path):

@@ -124,7 +124,8 @@ def _measured(way, path):
 def video_writer(path, shape, fps):
     """Yield a function that takes grey uint8 frames (H, W) one by one: .avi lossless (FFV1), .mp4 lossy (MPEG-4).
 
-    What was written as AVI is read back: a build of OpenCV that loses anything is refused, not trusted.
+    What was written as AVI is read back: a build of OpenCV that loses anything is refused, not trusted. A file that
+    could not be written to its end is a `BadInput`.
     """
     path, (height, width) = Path(path), shape
     lossless = path.suffix.lower() == ".avi"
@@ -145,6 +146,7 @@ def video_writer(path, shape, fps):
             yield write
         finally:
             writer.release()
+        _check_whole(path)
     if lossless and _hashed(path) != seen.hexdigest():
         raise BadInput(f"this build of OpenCV does not write {path} without loss; give a folder of PNG instead")
 
@@ -185,7 +187,10 @@ def read_video_clip(path):
 
 
 def write_avi(path, frames, fps):
-    """Write grey frames (T, H, W) uint8 as a Motion JPEG AVI of three equal channels, as EchoNet-Dynamic's videos are."""
+    """Write grey frames (T, H, W) uint8 as a Motion JPEG AVI of three equal channels, as EchoNet-Dynamic's videos are.
+
+    A file that could not be written to its end is a `BadInput`.
+    """
     height, width = frames.shape[1:]
     with _quiet():
         writer = cv2.VideoWriter(str(path), _MOTION_JPEG, float(fps), (width, height))
@@ -194,6 +199,22 @@ def write_avi(path, frames, fps):
         for frame in frames:
             writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
         writer.release()
+        _check_whole(Path(path))
+
+
+def _check_whole(path):
+    """A `BadInput` for what OpenCV could not write to its end (a full disk, a quota), of which it says nothing.
+
+    An AVI (beyond 1 GB its first part) names its length only once it is whole; an MP4 does not open without its end.
+    """
+    if path.suffix.lower() == ".avi":
+        with open(path, "rb") as file:
+            named = int.from_bytes(file.read(8)[4:], "little")
+        whole = 0 < named <= path.stat().st_size - 8
+    else:
+        whole = cv2.VideoCapture(str(path)).isOpened()
+    if not whole:
+        raise BadInput(f"cannot write {path}: it breaks off; free some space or choose another folder")
 
 
 def _set_log_level(level):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -93,6 +95,18 @@ def test_both_layouts_hold_the_same_patients_in_the_same_splits(nifti, hdf5):
                 place["im"].shape == (2, 256, 256, 1) and place["im"].dtype == np.float32 and place["im"][()].max() <= 1
             )
             assert place["gt"].shape == (2, 256, 256) and set(np.unique(place["gt"])) == {0, 1, 2, 3}
+
+
+def test_a_disk_that_fills_up_is_said_before_hdf5_finds_it(tmp_path, monkeypatch):
+    """HDF5 ends the whole program there. 64 MB are left to it: in 70 there is room for a patient, in 64.1 for none."""
+    same = record(SEED, 0, "4CH", every=False)
+    monkeypatch.setattr(camus, "record", lambda *args, **how: same)
+    free = iter([70 * 2**20, 64.1 * 2**20])
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=next(free)))
+    done = []
+    with pytest.raises(BadInput, match=r"cannot write .*study: the disk is nearly full; free some space or choose"):
+        write_camus_hdf5(tmp_path / "study", PATIENTS, SEED, workers=1, callback=lambda *args: done.append(args))
+    assert done == [(1, PATIENTS)] and list(tmp_path.iterdir()) == []
 
 
 def test_masks_lie_on_the_pictures_they_were_drawn_for(hdf5):

@@ -6,6 +6,7 @@ anno_{train,test,valid}_4CH_FD.hdf5   patientXXXX_4CH_gt_channel0 -> (H, W) uint
 Readers also take keys of the bare patient, which later files of this kind have.
 """
 
+import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,21 +34,28 @@ def write_subset(folder, frames):
 
     Labels that CAMUS does not have (the background inside the sector) become background, as in the original files.
     """
-    import h5py
-
     masks = np.where(np.isin(frames.masks, list(LABELS.values())), frames.masks, LABELS["background"])
     frames = replace(frames, masks=masks)
 
     for group, split in GROUPS.items():
         part = frames.split(split)
         image_file, mask_file = (Path(folder) / name for name in names(group))
-        with atomic(image_file) as temporary, h5py.File(temporary, "w") as file:
-            for patient, image in zip(part.index["patient"], part.images):
-                picture = (image[..., None] / np.float32(255)).astype(np.float32)
-                file.create_dataset(patient + IMAGE_KEY, data=picture, compression="gzip")
-        with atomic(mask_file) as temporary, h5py.File(temporary, "w") as file:
-            for patient, mask in zip(part.index["patient"], part.masks):
-                file.create_dataset(patient + MASK_KEY, data=mask, compression="gzip")
+        patients = part.index["patient"]
+        stored = ((image[..., None] / np.float32(255)).astype(np.float32) for image in part.images)
+        _write(image_file, zip(patients, stored), IMAGE_KEY)
+        _write(mask_file, zip(patients, part.masks), MASK_KEY)
+
+
+def _write(path, named, suffix):
+    """Write (patient, values) pairs; built in memory, as HDF5 ends the whole program where a disk is full as it closes."""
+    import h5py
+
+    with atomic(path) as temporary:
+        built = io.BytesIO()
+        with h5py.File(built, "w") as file:
+            for patient, values in named:
+                file.create_dataset(patient + suffix, data=values, compression="gzip")
+        temporary.write_bytes(built.getbuffer())
 
 
 def is_subset(folder):

@@ -5,6 +5,7 @@ Medium or Poor. The fan is narrower than that of EchoNet-Dynamic, and pixels hav
 recording is a larger picture.
 """
 
+import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ PIXEL_MM = 0.308
 FPS = 50.0
 SIZE = 256  # of the pictures in the HDF5 file
 FILE = "camus05_256.hdf5"
+SPARE = 64 << 20  # bytes: HDF5 writes more when it closes its file, and ends the whole program where the disk is full
 
 SHARES = (0.35, 0.46, 0.19)  # of the grades
 QUALITIES = dict(zip(GRADES, ((0.78, 1.0), (0.42, 0.70), (-0.05, 0.30))))
@@ -125,7 +127,8 @@ def write_camus_hdf5(root, patients, seed=0, workers=None, callback=None):
     """Write `patients` phantoms, two views each, to `root`/camus05_256.hdf5 (`root` is a new folder).
 
     `im` is float32 (2, 256, 256, 1) in 0..1, `gt` uint8 (2, 256, 256), drawn at that size; `im_ref` and `gt_ref` are
-    the pair before it was resized. Everything else as in `write_camus_nifti`.
+    the pair before it was resized. A disk with less than `SPARE` to spare is a `BadInput`. Everything else as in
+    `write_camus_nifti`.
     """
     import h5py
 
@@ -135,6 +138,7 @@ def write_camus_hdf5(root, patients, seed=0, workers=None, callback=None):
         groups = {split: group for group, split in GROUPS.items()}
         with h5py.File(folder / FILE, "w") as file:
             for index, views in enumerate(in_processes(partial(_squeezed_patient, seed), range(patients), workers)):
+                _check_space(root, folder, views)
                 for view, (data, row) in views.items():
                     group = file.create_group(f"{groups[parts[index]]}/{patient_name(index)}/{view}")
                     group.attrs.update({"ImageQuality": row["ImageQuality"], "EF": row["EF"]})
@@ -145,6 +149,13 @@ def write_camus_hdf5(root, patients, seed=0, workers=None, callback=None):
                     callback(index + 1, patients)
         _write_chambers(folder, chambers, parts)
         write_provenance(folder, "CAMUS HDF5", seed=seed, patients=patients, fps=FPS)
+
+
+def _check_space(root, folder, views):
+    """A `BadInput` where the disk of `folder`, which is to become `root`, has no room for one more patient."""
+    needed = sum(values.nbytes for data, _ in views.values() for values in data.values())
+    if shutil.disk_usage(folder).free < needed + SPARE:
+        raise BadInput(f"cannot write {root}: the disk is nearly full; free some space or choose another folder")
 
 
 def patient_name(index):
