@@ -187,12 +187,14 @@ def _metric(ax, curve, look):
 
 
 def _sample(ax, run, curve):
-    """One picture from the saved grid nearest to the star."""
+    """One picture from the saved grid nearest to the star, of those that can be opened."""
     ax.set_axis_off()
-    if run.sheets:
-        kimg = min(run.sheets, key=lambda k: abs(k - curve.chosen()["kimg"]))
-        ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
-        ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
+    try:
+        kimg = min(progress.readable(run), key=lambda k: abs(k - curve.chosen()["kimg"]))
+    except BadInput:  # it has none, as its problems say
+        return
+    ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
+    ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
 
 
 def _dumbbell(ax, k, sides):
