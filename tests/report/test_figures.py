@@ -116,6 +116,18 @@ def test_the_floor_is_drawn_and_named_beside_the_axes(wgan):
     assert "Dotted: TRAIN frames in place of the generated ones" in flat(figure)
 
 
+def test_a_floor_below_zero_leaves_a_logarithmic_axis_to_the_readings(wgan):
+    table = wgan[0].metrics.assign(KID=np.geomspace(0.5, 0.01, len(wgan[0].metrics)), floor_KID=-0.0008)
+    run = replace(wgan[0], metrics=table.drop(columns="FID"))
+    figure, study = lines.figure([run], "KID"), across.table([run])
+    low, high = figure.axes[0].get_ylim()
+    assert figure.axes[0].get_yscale() == "log" and 0.005 < low < 0.01 and 0.5 < high < 1
+    assert "real -0.0008" in words(figure)
+    for ax in (figure.axes[0], study.axes[1]):
+        dotted = [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata()) == 2]
+        assert dotted == [[ax.get_ylim()[0]] * 2]  # at the end of the axis, where it can be seen
+
+
 def test_the_star_marks_the_lowest_median_of_three_and_no_lucky_reading(wgan):
     run = replace(wgan[0], metrics=wgan[0].metrics.copy())
     run.metrics.loc[5, "FID"] = 0.1

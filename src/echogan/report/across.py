@@ -181,7 +181,7 @@ def _metric(ax, curve, look):
     if style.wide(curve.finite):
         style.log_axis(ax.yaxis, curve.finite)
     if np.isfinite(curve.floor):
-        ax.axhline(curve.floor, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
+        lines.floor_line(ax, curve.floor, 0.6)
     best = written(row[curve.metric.name])
     ax.set_title(f"{curve.metric.name} {best} at {row['kimg']:.4g} kimg", fontweight="normal", fontsize=5.5)
 
