@@ -15,8 +15,10 @@ def best_runs(runs, lead=None):
     """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading.
 
     By the rule that chooses a run's weights, the lowest rolling median: one lucky reading makes no config the best. Runs on
-    other data than most of their architecture, and those asked for fewer images than the others, are not ranked.
+    other data than most of their architecture, those asked for fewer images than the others, and theirs where there are ours,
+    are not ranked.
     """
+    runs = [run for run in runs if not run.study or all(other.study for other in runs if other.arch == run.arch)]
     best, usual = {}, on_usual_data(runs)
     runs = full_length([run for run in runs if usual[run]])
     for run, curve in zip(runs, together(runs, lead or common_lead(runs))):
@@ -146,8 +148,8 @@ def _pair(runs, lead):
 
     What ended long before, as it had collapsed, stands on neither.
     """
-    usual = on_usual_data(runs)
-    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study and usual[run]]
+    usual = on_usual_data([run for run in runs if not run.study])
+    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and usual.get(run)]
     parts = [[run for run in runs if run.published is side] for side in (True, False)]
     if not all(parts):
         return None

@@ -34,7 +34,8 @@ def drawable(runs, name):
 
 def heading(runs, what):
     """Title of a figure: whose runs, and what of them is shown."""
-    theirs = f" ({runs[0].study})" if runs[0].study else ""
+    studies = {run.study for run in runs}
+    theirs = f" ({runs[0].study})" if len(studies) == 1 and runs[0].study else ""
     who = runs[0].title if len(runs) == 1 else f"{runs[0].family}, {len(runs)} configs{theirs}"
     return f"{who}: {what}"
 
