@@ -29,7 +29,8 @@ def read_run(folder):
         return legacy.read_run(folder)
     where, run = RunFolder(folder), Run(folder.parent.name, folder.name, folder=folder)
     run.config = _config(where.config, run.problems)
-    if (told := str(run.config.get("arch"))) in ARCHITECTURES:  # a run that was moved stands in any folder
+    told = str(run.config.get("arch"))
+    if run.arch not in ARCHITECTURES and told in ARCHITECTURES:  # a run that was moved stands in any folder
         run.arch = told
     run.losses, lost = read_table(where.losses, wanted=("seconds",))
     run.metrics, more = read_table(where.metrics, wanted=("seconds", "split", "n_real", "n_fake"))
