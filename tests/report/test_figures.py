@@ -1,12 +1,13 @@
 """Every figure says what it shows; the faults of the original study's plots are tests here."""
 
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from echogan.data.images import grid, write_png
 from echogan.errors import BadInput
@@ -113,6 +114,18 @@ def test_the_floor_is_drawn_and_named_beside_the_axes(wgan):
     (label,) = [text for text in ax.texts if text.get_text() == "real 6.5"]
     assert Text.get_window_extent(label).x0 > ax.bbox.x1  # where no curve can cross it
     assert "Dotted: TRAIN frames in place of the generated ones" in flat(figure)
+
+
+def test_a_floor_below_zero_leaves_a_logarithmic_axis_to_the_readings(wgan):
+    table = wgan[0].metrics.assign(KID=np.geomspace(0.5, 0.01, len(wgan[0].metrics)), floor_KID=-0.0008)
+    run = replace(wgan[0], metrics=table.drop(columns="FID"))
+    figure, study = lines.figure([run], "KID"), across.table([run])
+    low, high = figure.axes[0].get_ylim()
+    assert figure.axes[0].get_yscale() == "log" and 0.005 < low < 0.01 and 0.5 < high < 1
+    assert "real -0.0008" in words(figure)
+    for ax in (figure.axes[0], study.axes[1]):
+        dotted = [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata()) == 2]
+        assert dotted == [[ax.get_ylim()[0]] * 2]  # at the end of the axis, where it can be seen
 
 
 def test_the_star_marks_the_lowest_median_of_three_and_no_lucky_reading(wgan):
@@ -421,10 +434,30 @@ def test_moments_are_spaced_in_the_logarithm_with_both_ends():
 
 
 def test_the_gif_shows_every_saved_moment_within_a_megabyte(wgan):
-    from io import BytesIO
-
     data = progress.gif(wgan[0])
     assert len(data) <= 1_000_000 and Image.open(BytesIO(data)).n_frames == len(wgan[0].sheets)
+
+
+def test_the_gif_has_room_for_grids_of_every_height(wgan, tmp_path):
+    run = replace(wgan[0], sheets={k: tmp_path / f"{k}.png" for k in (0, 30)})
+    Image.new("L", (120, 80), 90).save(run.sheets[0])
+    Image.new("L", (120, 120), 90).save(run.sheets[30])
+    with Image.open(BytesIO(progress.gif(run))) as animated:
+        frames = [np.asarray(frame.convert("L")).copy() for frame in ImageSequence.Iterator(animated)]
+    assert [frame.shape for frame in frames] == [(384 + 16, 384)] * 2
+    assert (frames[0][270:380] > 250).all() and (frames[1][:380] < 128).all()
+    assert all((frame[386:] < 128).any() for frame in frames)  # each names its moment
+
+
+def test_a_truncated_grid_is_passed_over_by_the_study_at_a_glance(wgan, vqgan, tmp_path):
+    cut, whole = tmp_path / "cut.png", wgan[0].sheets[30].read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    none, some = (replace(run, sheets={200: cut}, problems=[]) for run in (wgan[0], vqgan[0]))
+    some.sheets[3] = vqgan[0].sheets[3]
+    figure = across.table([none, some])
+    titles = {figure.axes[3 * k].get_title("left"): figure.axes[3 * k + 2].get_title("left") for k in range(2)}
+    assert titles == {"WGAN W1†": "", "VQGAN VQ6†": "at 3 kimg"}
+    assert none.problems == ["wgan/W1: cut.png is not a readable picture"]
 
 
 @pytest.fixture

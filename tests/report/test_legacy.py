@@ -1,11 +1,16 @@
 """The original study's CSV dialects, as seen in its repository, in miniature."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from echogan.report import heatmap, lines, losses
+from echogan.report import across, heatmap, html, lines, losses
+from echogan.report.draw import plan
 from echogan.report.runs import read_run, read_runs
+from tests.report.conftest import slim, write_run
 
 MEDGAN = """epoch,loss_G,loss_D,FID,KID,JSD,SSIM,PSNR,LPIPS
 1,0.5,-0.9,,,,,,
@@ -105,6 +110,41 @@ def test_their_figures_say_whose_numbers_they_are(theirs):
     for figure in (lines.figure([run], "FID"), losses.figure(run), heatmap.figure([run])):
         assert "original study" in figure.get_suptitle() and "EchoNet-Dynamic" in figure.get_supxlabel()
     assert "TRAIN" in lines.figure([run], "FID").get_supxlabel()
+
+
+@pytest.fixture
+def both(theirs):
+    """Two of theirs and two of ours of one architecture, one by the same name."""
+    shutil.copytree(theirs / "wgan/W6", theirs / "original/W5")
+    shutil.move(theirs / "wgan/W6", theirs / "original/W6")
+    for name, published in (("W6", True), ("gp", False)):
+        slim(write_run(theirs, "wgan", name, published=published), ("FID", "SWD"))
+    return [run for run in read_runs(theirs) if run.arch == "wgan"]
+
+
+def test_theirs_and_ours_are_told_apart_and_share_no_figure(both, tmp_path):
+    assert [run.label for run in both] == ["W5 (original study)", "W6 (original study)", "W6†", "gp"]
+    assert "original study" not in lines.heading(both, "FID") and "original study" in lines.heading(both[:2], "FID")
+    paths = [path.relative_to(tmp_path).as_posix() for path, _ in plan(both, tmp_path)]
+    assert len(set(paths)) == len(paths)
+    assert "wgan/line_graph/wgan_FID_over_kimg.png" in paths
+    assert "wgan/line_graph/wgan_original_study_FID_over_kimg.png" in paths
+    assert len({html.page_of(run, tmp_path) for run in both}) == 4
+
+
+def test_ours_are_ranked_among_ours_however_many_theirs_are(both):
+    more = [*both, replace(both[0], name="W7")]  # without a fingerprint, and most of them
+    assert [run.label for run in across.best_runs(more, "FID")] in (["W6†"], ["gp"])
+    (theirs, ours), _ = across._pair(more, "FID")
+    assert [[run.label for run in side.values] for side in (theirs, ours)] == [["W6†"], ["gp"]]
+
+
+def test_the_study_page_has_a_ranking_of_theirs_and_one_of_ours(both, monkeypatch):
+    monkeypatch.setattr(html, "_figures", lambda pictures: "")
+    page = html.study_page(both)
+    theirs, ours = page[page.index("<h2>WGAN (original study)</h2>") :].split("<h2>WGAN</h2>")
+    assert "W6 (original study)" in theirs and "gp" not in theirs
+    assert "W6†" in ours and "W6 (original study)" not in ours and "W6_original_study/index.html" in theirs
 
 
 def test_reading_leaves_their_files_alone(theirs):

@@ -187,8 +187,8 @@ QUIZ = Path(__file__).parents[2] / "results" / "Blinded_Quiz.ipynb"
 @pytest.fixture
 def parameters(tmp_path):
     """What a reader would write into the second cell, with small networks and frames of two domains."""
-    frames = framed(2, 2, 24)
-    frames.index["domain"] = ["A", "B"] * 14
+    frames = framed(2, 2, 36)
+    frames.index["domain"] = ["A", "B"] * 20
     for name, image in zip(frames.index["file"], frames.images):
         write_png(tmp_path / "frames" / "images" / name, image)
     save_index(tmp_path / "frames", frames.index, frames.manifest)
@@ -212,6 +212,18 @@ def test_the_notebook_asks_and_scores(parameters, monkeypatch):
     exec(scored, scope)
     assert len(shown) == 2 and len(read_answers(parameters["answers"])) == 18
     assert set(score(scope["quiz"].answers)["chosen"]) == {0.5}  # always left
+
+
+def test_recorded_pictures_are_of_both_domains_and_in_no_other_task(parameters):
+    made = next(c.source for c in nbformat.read(QUIZ, 4).cells if "prepare_unpaired" in c.source)
+    scope = dict(parameters)
+    exec(made, scope)
+    test, places = scope["test"], {}
+    for task in scope["tasks"]:
+        places[task.name] = [int(np.flatnonzero((test.images == one).all((1, 2)))[0]) for one in task.plain]
+    assert set(test.index["domain"][places["synthetic"]]) == {"A", "B"}
+    assert set(test.index["domain"][places["enhanced"] + places["preferred"]]) == {"A"}
+    assert len({place for task in places.values() for place in task}) == 18
 
 
 def test_what_the_notebook_names_is_made_by_the_commands_beside_it_and_its_absence_is_said(tmp_path, monkeypatch):

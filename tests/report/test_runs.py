@@ -1,5 +1,7 @@
 """Folders in every state that a run may leave them in: what is whole is read, what is missing is named."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +22,13 @@ def test_a_healthy_run_is_read_whole_without_problems(run_folder):
     assert run.problems == []
     assert len(run.losses) == 200 and run.loss_names == ["D", "G", "penalty", "real", "fake"]
     assert list(run.sheets) == [0, 3, 30, 200]
+
+
+def test_a_run_that_was_moved_keeps_its_architecture(run_folder, tmp_path):
+    moved = shutil.copytree(run_folder, tmp_path / "Downloads/demo_ab12")
+    assert (read_run(moved).arch, read_run(moved).title) == ("wgan", "WGAN demo_ab12")
+    (moved / "config.json").write_text("{}")
+    assert read_run(moved).arch == "Downloads"
 
 
 def test_values_are_those_of_the_file_to_the_last_digit(run_folder):

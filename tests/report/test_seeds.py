@@ -51,6 +51,16 @@ def test_a_config_has_the_colour_of_the_other_figures(runs):
     assert seeds.figure(renamed, "FID").axes[0].lines[0].get_color() == style.looks(2)[1].color
 
 
+def test_a_seed_that_was_read_on_reconstructions_alone_is_no_dot_beside_images_from_noise(runs):
+    for run in runs:
+        run.metrics["stage"] = "translate" if run.name == "gp_seed1" else "generate"
+    figure = seeds.figure(runs, "FID")
+    wanted = [run.metrics["FID"].min() for run in runs if run.name in ("gp", "gp_seed2")]
+    assert np.allclose(figure.axes[0].lines[0].get_xdata(), wanted)
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "Left out: gp_seed1, read on images made of images alone" in caption
+
+
 def test_configs_of_one_seed_have_no_such_figure(runs):
     with pytest.raises(BadInput, match="more than one seed"):
         seeds.figure([run for run in runs if run.name == "r1"], "FID")

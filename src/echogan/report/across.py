@@ -15,8 +15,10 @@ def best_runs(runs, lead=None):
     """The best run of each architecture by metric `lead` (its leading one if None), where it has a reading.
 
     By the rule that chooses a run's weights, the lowest rolling median: one lucky reading makes no config the best. Runs on
-    other data than most of their architecture, and those asked for fewer images than the others, are not ranked.
+    other data than most of their architecture, those asked for fewer images than the others, and theirs where there are ours,
+    are not ranked.
     """
+    runs = [run for run in runs if not run.study or all(other.study for other in runs if other.arch == run.arch)]
     best, usual = {}, on_usual_data(runs)
     runs = full_length([run for run in runs if usual[run]])
     for run, curve in zip(runs, together(runs, lead or common_lead(runs))):
@@ -146,8 +148,8 @@ def _pair(runs, lead):
 
     What ended long before, as it had collapsed, stands on neither.
     """
-    usual = on_usual_data(runs)
-    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and not run.study and usual[run]]
+    usual = on_usual_data([run for run in runs if not run.study])
+    runs = [run for run, curve in zip(runs, together(runs, lead)) if curve and usual.get(run)]
     parts = [[run for run in runs if run.published is side] for side in (True, False)]
     if not all(parts):
         return None
@@ -181,18 +183,20 @@ def _metric(ax, curve, look):
     if style.wide(curve.finite):
         style.log_axis(ax.yaxis, curve.finite)
     if np.isfinite(curve.floor):
-        ax.axhline(curve.floor, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
+        lines.floor_line(ax, curve.floor, 0.6)
     best = written(row[curve.metric.name])
     ax.set_title(f"{curve.metric.name} {best} at {row['kimg']:.4g} kimg", fontweight="normal", fontsize=5.5)
 
 
 def _sample(ax, run, curve):
-    """One picture from the saved grid nearest to the star."""
+    """One picture from the saved grid nearest to the star, of those that can be opened."""
     ax.set_axis_off()
-    if run.sheets:
-        kimg = min(run.sheets, key=lambda k: abs(k - curve.chosen()["kimg"]))
-        ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
-        ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
+    try:
+        kimg = min(progress.readable(run), key=lambda k: abs(k - curve.chosen()["kimg"]))
+    except BadInput:  # it has none, as its problems say
+        return
+    ax.imshow(progress.made(run, kimg)[0], cmap="gray", vmin=0, vmax=255)
+    ax.set_title(f"at {kimg} kimg", fontweight="normal", fontsize=5.5)
 
 
 def _dumbbell(ax, k, sides):

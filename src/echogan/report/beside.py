@@ -10,7 +10,7 @@ LOSSES = ("Gmain", "Dmain")  # the rivals' losses, of one definition in both cod
 
 def pairs(runs):
     """[(run of the other code, run of ours)] with one name, config and data."""
-    ours = {(run.arch, run.name): run for run in runs}
+    ours = {(run.arch, run.name): run for run in runs if not run.study}
     both = [(run, ours.get((OURS.get(run.arch), run.name))) for run in runs]
     return [(theirs, own) for theirs, own in both if own and _recipe(theirs) == _recipe(own)]
 

@@ -8,6 +8,7 @@ from echogan.errors import BadInput
 from echogan.files import atomic
 from echogan.report import across, beside, codes, heatmap, lines, losses, price, progress, radar, seeds, style, violin
 from echogan.report.metrics import METRICS, leading
+from echogan.report.run import by_group
 from echogan.report.runs import read_runs
 
 TOGETHER = "all_architectures"
@@ -46,9 +47,8 @@ def draw(experiments, results, arch=None, config=None, callback=None):
 def plan(runs, results, alone=False):
     """[(path, function without arguments that returns a Figure or bytes)] for these runs."""
     if alone:
-        return _of_run(runs[0], results / runs[0].arch / runs[0].name)
-    archs = {run.arch: [r for r in runs if r.arch == run.arch] for run in runs}
-    jobs = [job for arch, group in archs.items() for job in _of_architecture(group, results / arch)]
+        return _of_run(runs[0], results / runs[0].arch / runs[0].stem)
+    jobs = [job for group in by_group(runs) for job in _of_architecture(group, results / group[0].arch)]
     jobs += [(_beside(results, theirs), partial(beside.figure, theirs, own)) for theirs, own in beside.pairs(runs)]
     runs = [run for run in runs if run.arch not in beside.OURS]  # another code's runs are no architecture of their own
     return jobs + (_of_study(runs, results / TOGETHER) if len({run.arch for run in runs}) > 1 else [])
@@ -63,7 +63,7 @@ def _of_run(run, folder):
 
 
 def _of_architecture(all_runs, folder):
-    arch, runs = all_runs[0].arch, seeds.firsts(all_runs)
+    arch, runs = all_runs[0].group, seeds.firsts(all_runs)
     jobs = [(folder / f"losses/{arch}_{r.name}_losses_over_kimg.png", partial(losses.figure, r)) for r in runs]
     for run in filter(codes.has_codes, runs):
         jobs.append((folder / f"losses/{arch}_{run.name}_codes_in_use_over_kimg.png", partial(codes.usage, run)))

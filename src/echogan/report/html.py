@@ -14,7 +14,7 @@ from echogan.files import write_text
 from echogan.report import across, codes, heatmap, held_out, lines, losses, price, progress, radar, seeds, style
 from echogan.report.draw import TOGETHER, Drawn
 from echogan.report.metrics import ARROWS, METRICS, leading, written
-from echogan.report.run import together
+from echogan.report.run import by_group, together
 from echogan.report.runs import read_runs
 
 
@@ -42,7 +42,7 @@ def write_pages(experiments, results, arch=None, config=None, callback=None):
 
 def page_of(run, results):
     """Where the page of a run stands."""
-    return results / run.arch / run.name / "index.html"
+    return results / run.arch / run.stem / "index.html"
 
 
 def run_page(run, results=None):
@@ -71,13 +71,13 @@ def run_page(run, results=None):
 
 def study_page(runs):
     """The page of all runs as a string: the best of each architecture first, then every architecture."""
-    archs = {run.arch: [r for r in runs if r.arch == run.arch] for run in runs}
+    archs = {run.arch for run in runs}
     title = f"{len(runs)} runs of {len(archs)} architecture{'s' * (len(archs) > 1)}"
     body = [f"<h1>{title}</h1>", f'<p class="lead">{escape(_kinds(runs))}</p>']
     body.append(_problems([problem for run in runs for problem in run.problems]))
     if len(archs) > 1:
         body += ["<h2>Architectures</h2>", _figures(_together(runs))]
-    for everyone in archs.values():
+    for everyone in by_group(runs):
         group = seeds.firsts(everyone)
         measured = [name for name in METRICS if any(name in run.measured for run in group)]
         pictures = [("plot", partial(lines.figure, group, name)) for name in measured]
@@ -85,9 +85,13 @@ def study_page(runs):
             pictures += [("map", partial(heatmap.figure, group)), ("plot", partial(radar.figure, group))]
         if seeds.repeated(everyone) and measured:
             pictures.append(("plot", partial(seeds.figure, everyone, leading([run.measured for run in group]))))
-        body += [f"<h2>{escape(group[0].family)}</h2>", _on_test(everyone), _ranking(everyone), _links(everyone)]
+        body += [f"<h2>{escape(_whose(group[0]))}</h2>", _on_test(everyone), _ranking(everyone), _links(everyone)]
         body.append(_figures(pictures))
     return page(title, body)
+
+
+def _whose(run):
+    return run.family + (f" ({run.study})" if run.study else "")
 
 
 def _together(runs):
@@ -115,7 +119,7 @@ def _figures(pictures):
 
 def _showcase(run, results):
     """Pictures that were drawn of the run's weights, "" where there are none."""
-    stem = f"{run.arch}_{run.name}_"
+    stem = f"{run.arch}_{run.stem}_"
     found = sorted(Path(results).glob(f"{run.arch}/pictures/{stem}*.png")) if results else ()
     files = [path for path in found if not path.name.startswith(f"{stem}seed")]  # those are of another run
     tags = [f'<img class="photo" src="{uri(path.read_bytes(), "png")}" alt="{escape(path.stem)}">' for path in files]
@@ -124,7 +128,7 @@ def _showcase(run, results):
 
 def _links(runs):
     """From the study's page to those of its runs."""
-    words = (f'<a href="../{escape(run.arch)}/{escape(run.name)}/index.html">{escape(run.label)}</a>' for run in runs)
+    words = (f'<a href="../{escape(run.arch)}/{escape(run.stem)}/index.html">{escape(run.label)}</a>' for run in runs)
     return f'<p class="note">Pages of the runs: {", ".join(words)}</p>'
 
 

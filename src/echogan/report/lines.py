@@ -34,7 +34,8 @@ def drawable(runs, name):
 
 def heading(runs, what):
     """Title of a figure: whose runs, and what of them is shown."""
-    theirs = f" ({runs[0].study})" if runs[0].study else ""
+    studies = {run.study for run in runs}
+    theirs = f" ({runs[0].study})" if len(studies) == 1 and runs[0].study else ""
     who = runs[0].title if len(runs) == 1 else f"{runs[0].family}, {len(runs)} configs{theirs}"
     return f"{who}: {what}"
 
@@ -116,8 +117,10 @@ def shorter(runs):
 
 def _scale(ax, curves):
     read = np.concatenate([curve.finite for curve in curves])
-    values = np.concatenate([read, [c.floor for c in curves if np.isfinite(c.floor)]])
-    if curves[0].metric.scale == "log" and style.wide(read):  # a far floor alone would press the readings together
+    floors = [c.floor for c in curves if np.isfinite(c.floor)]
+    log = curves[0].metric.scale == "log" and style.wide(read)  # a far floor alone would press the readings together
+    values = np.concatenate([read, [floor for floor in floors if floor > 0 or not log]])
+    if log:
         style.log_axis(ax.yaxis, values)
     low, high = ax.transData.transform([(0, values.min()), (0, values.max())])[:, 1]  # pad in the axis's own scale
     pad = 0.06 * (high - low) or 20
@@ -149,8 +152,19 @@ def _floor(ax, curves):
     if not floors:
         return []
     floor = float(np.median(floors))
-    ax.axhline(floor, color=style.INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
-    return [(f"real {floor:.3g}", style.INK, (ax.get_xlim()[1], floor))]
+    return [(f"real {floor:.3g}", style.INK, (ax.get_xlim()[1], floor_line(ax, floor, 0.7)))]
+
+
+def floor_line(ax, floor, width):
+    """Draw a dotted line of `width` points at `floor` and return its place.
+
+    An unbiased floor may be 0 or less, for which a logarithmic axis has no place: its line is the lower end of the axis.
+    """
+    beyond = ax.get_yscale() == "log" and floor <= 0
+    place = ax.get_ylim()[0] if beyond else floor
+    over = {"zorder": 3, "clip_on": False} if beyond else {"zorder": 1}  # the axis's own line must not cover it
+    ax.axhline(place, color=style.INK, linewidth=width, linestyle=(0, (1, 2)), **over)
+    return place
 
 
 def _best(curves):

@@ -34,7 +34,7 @@ def figure(run, moments=6, rows=4):
 
     Of a run that makes images of images, what it made of `rows` fixed VAL frames, between these and what it aimed at.
     """
-    columns, note = _columns(run, log_spaced(sorted(_readable(run)), moments))
+    columns, note = _columns(run, log_spaced(sorted(readable(run)), moments))
     down = len(columns) < FEW
     n = min(ACROSS if down else rows, *map(len, columns.values()))
     shape = (len(columns), n) if down else (n, len(columns))
@@ -105,20 +105,20 @@ def _rows(part, block, n, abreast):
 
 def _differing(runs):
     """Part of a caption: that the pictures given are not the same for all, as of runs of several versions."""
-    given = [beside for run in runs if (beside := _apart(run, _readable(run)[-1])[0])]
+    given = [beside for run in runs if (beside := _apart(run, readable(run)[-1])[0])]
     alike = all(_equal(tiles, other.get(name)) for other in given for name, tiles in given[0].items())
     return "" if alike else " (not the same ones for every config)"
 
 
 def _when(runs):
     """Part of a caption: at which moment the last grids are."""
-    first, *others = {_readable(run)[-1] for run in runs}
+    first, *others = {readable(run)[-1] for run in runs}
     return "at the end of each config" if others else f"after {first} kimg"
 
 
 def _last_of_each(runs):
     """{what they are of: [(config (and its kimg, where these differ), pictures)]}; what all aimed at or were given comes last."""
-    ends, blocks = {run: _readable(run)[-1] for run in runs}, {}
+    ends, blocks = {run: readable(run)[-1] for run in runs}, {}
     alike = len(set(ends.values())) == 1
     for run, kimg in ends.items():
         before, pictures, after = _apart(run, kimg)
@@ -141,9 +141,11 @@ def _equal(tiles, others):
 
 def gif(run, limit=GIF_LIMIT):
     """Bytes of an animated GIF of the whole grid through training, each frame named by its kimg; at most `limit`."""
-    times = sorted(_readable(run))
+    times = sorted(readable(run))
+    sizes = [_size(run.sheets[kimg]) for kimg in times]
     for width, greys in ((384, 128), (384, 48), (256, 48), (192, 32), (128, 16)):
-        frames = [_frame(run.sheets[kimg], kimg, width, greys) for kimg in times]
+        high = max(round(width * h / w) for w, h in sizes)  # a GIF cuts what is higher than its first frame
+        frames = [_frame(run.sheets[kimg], kimg, width, greys, high) for kimg in times]
         data = _animated(frames)
         if len(data) <= limit:
             break
@@ -199,12 +201,13 @@ def log_spaced(times, n):
     return sorted({times[int(np.abs(logs - value).argmin())] for value in wanted})
 
 
-def _readable(run):
+def readable(run):
     """The moments whose grid can be opened; the others are named in the run's problems."""
     good = []
     for kimg, path in run.sheets.items():
         try:
-            Image.open(path).verify()
+            with Image.open(path) as grid:
+                grid.verify()
             good.append(kimg)
         except (OSError, SyntaxError):
             problem = f"{run.arch}/{run.name}: {path.name} is not a readable picture"
@@ -218,13 +221,18 @@ def _pixels(columns):
     return next(iter(columns.values())).shape[-1]
 
 
-def _frame(path, kimg, width, greys):
-    """One picture of the GIF: the grid at `width` px above a line that names its moment."""
+def _size(path):
+    with Image.open(path) as grid:
+        return grid.size
+
+
+def _frame(path, kimg, width, greys, high):
+    """One picture of the GIF: the grid at `width` px, in `high` px above a line that names its moment."""
     grid = Image.open(path).convert("L")
     grid = grid.resize((width, round(width * grid.height / grid.width)), Image.Resampling.LANCZOS)
-    frame = Image.new("L", (width, grid.height + 16), 255)
+    frame = Image.new("L", (width, high + 16), 255)
     frame.paste(grid)
-    ImageDraw.Draw(frame).text((3, grid.height + 2), f"{kimg} kimg", fill=0)
+    ImageDraw.Draw(frame).text((3, high + 2), f"{kimg} kimg", fill=0)
     return frame.quantize(greys, dither=Image.Dither.NONE)
 
 

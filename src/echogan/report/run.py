@@ -132,13 +132,25 @@ class Run:
 
     @property
     def label(self):
-        """The config's name, with a dagger where it is a setting of the original study."""
-        return f"{self.name}†" if self.published and not self.study else self.name
+        """The config's name, with a dagger where it is a setting of the original study; whose numbers, where not ours."""
+        if self.study:
+            return f"{self.name} ({self.study})"
+        return f"{self.name}†" if self.published else self.name
+
+    @property
+    def stem(self):
+        """The name of the run's files and folder: that of the config, and whose numbers they are where not ours."""
+        return _with(self.name, self.study)
+
+    @property
+    def group(self):
+        """Begins the names of the files of all runs that it stands beside: its architecture, and whose, where not ours."""
+        return _with(self.arch, self.study)
 
     @property
     def title(self):
-        """Architecture and `label` of the config, and whose numbers they are where not ours."""
-        return f"{self.family} {self.label}" + (f" ({self.study})" if self.study else "")
+        """Architecture and `label` of the config."""
+        return f"{self.family} {self.label}"
 
     @property
     def loss_names(self):
@@ -205,6 +217,18 @@ class Run:
         """kimg until which the generator had no update, as losses.csv counts them; 0 where it does not."""
         counts = self.losses.get(f"G{COUNTS}", pd.Series(dtype=float))
         return float(self.losses.loc[counts[counts == 0].index, "kimg"].max()) if (counts == 0).any() else 0.0
+
+
+def _with(name, study):
+    return "_".join([name, *study.split()])
+
+
+def by_group(runs):
+    """[[runs of one architecture by one study]], in the order of `runs`: theirs read other data than ours, by other means."""
+    groups = {}
+    for run in runs:
+        groups.setdefault((run.arch, run.study), []).append(run)
+    return list(groups.values())
 
 
 def on_usual_data(runs):

@@ -7,7 +7,7 @@ from echogan.config import RunFolder
 from echogan.errors import BadInput
 from echogan.files import read_json
 from echogan.report import legacy
-from echogan.report.run import Run, waits
+from echogan.report.run import ARCHITECTURES, Run, waits
 from echogan.report.tables import read_table
 
 
@@ -29,6 +29,9 @@ def read_run(folder):
         return legacy.read_run(folder)
     where, run = RunFolder(folder), Run(folder.parent.name, folder.name, folder=folder)
     run.config = _config(where.config, run.problems)
+    told = str(run.config.get("arch"))
+    if run.arch not in ARCHITECTURES and told in ARCHITECTURES:  # a run that was moved stands in any folder
+        run.arch = told
     run.losses, lost = read_table(where.losses, wanted=("seconds",))
     run.metrics, more = read_table(where.metrics, wanted=("seconds", "split", "n_real", "n_fake"))
     run.problems += lost + more + _stopped(run)

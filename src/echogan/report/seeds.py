@@ -7,6 +7,7 @@ import numpy as np
 from echogan.errors import BadInput
 from echogan.report import lines, style
 from echogan.report.metrics import METRICS
+from echogan.report.run import together
 
 MANNER = ("kimg", "precision", "deterministic")  # settings that, with config and data, make runs repeats of each other
 
@@ -32,14 +33,16 @@ def repeated(runs):
 @style.styled
 def figure(runs, name):
     """The best reading of metric `name` of every seed, one row per config that was repeated; the bar is their median."""
-    looks, groups = style.looks_of(firsts(runs)), [(group, _bests(group, name)) for group in repeated(runs)]
+    looks, read = style.looks_of(firsts(runs)), dict(zip(runs, together(runs, name)))
+    groups = [(group, _bests([read[run] for run in group], name)) for group in repeated(runs)]
     groups = [(group, values) for group, values in groups if len(values) > 1]
     if not groups:
         raise BadInput(f"no config has readings of {name} under more than one seed")
     used = [run for group, _ in groups for run in group]
-    curves = [curve for run in used if (curve := run.curve(name))]
+    curves = [curve for run in used if (curve := read[run])]
+    note = ". ".join(["Dot: one seed; bar: their median", *lines.absent(runs, name)])
     title = lines.heading([group[0] for group, _ in groups], f"best {name} of every seed")
-    fig = style.new(0.95 + 0.23 * len(groups), title, style.caption(used, curves, "Dot: one seed; bar: their median"))
+    fig = style.new(0.95 + 0.23 * len(groups), title, style.caption(used, curves, note))
     ax = fig.add_subplot()
     for k, (group, values) in enumerate(groups):
         colour = looks[group[0]].color
@@ -60,8 +63,8 @@ def _frame(ax, groups, metric, values):
     ax.set_xlabel(metric.axis)
 
 
-def _bests(group, name):
-    rows = [curve.best() for run in group if (curve := run.curve(name))]
+def _bests(curves, name):
+    rows = [curve.best() for curve in curves if curve]
     return np.array([row[name] for row in rows if row is not None], float)
 
 
