@@ -107,9 +107,7 @@ def plane(
     n = min(n, *map(len, sides))
     seen = [features(model, spread(images, n)) for images in sides]
     apart = told_apart(*seen)
-    space = (
-        f"deepest level of {run}, of images of {size} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
-    )
+    space = f"deepest level of {run}, of images of {size} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
     style.save(report.plane(principal_plane(*seen), apart, real.kind, space), out)
     print(f"told apart by the nearest neighbour: {apart:.0f} % (50 = indistinguishable), {shown(out)}")
 

@@ -98,7 +98,8 @@ def beside_papers(runs, reported):
 
 
 def _measured(runs, row):
-    run = next((run for run in runs if (run.arch, run.name) == (row.arch, row.config)), None)
+    ours = [run for run in runs if not run.study]
+    run = next((run for run in ours if (run.arch, run.name) == (row.arch, row.config)), None)
     if run is None:
         return "not run", ""
     test = next((r for stage in STAGES if (r := held_out.latest(run, stage)) is not None and row.metric in r), None)
