@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from echogan import models
 from echogan.config import RunFolder, Settings
+from echogan.engine import checkpoint
 from echogan.engine import fit as module
 from echogan.engine.fit import fit, is_moment
 from echogan.engine.loop import Engine
@@ -302,3 +303,10 @@ def test_moments_are_log_spaced_and_do_not_depend_on_the_end():
         6.0,
         8.1,
     ]
+
+
+def test_what_is_kept_to_sample_from_is_the_average(whole):
+    state = checkpoint.load(whole.last, "cpu")
+    for kept in (load_file(whole.weights("last")), load_file(whole.weights(1))):
+        assert all(torch.equal(kept[f"G.{key}"], value) for key, value in state["shadow"]["G"].items())
+        assert any(not torch.equal(value, state["model"][key]) for key, value in kept.items())

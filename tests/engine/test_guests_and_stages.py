@@ -19,6 +19,7 @@ from echogan.engine.fit import Run, fit
 from echogan.engine.sampling import Wanted, find_weights, load_generator, write_samples
 from echogan.engine.source import fakes_of
 from echogan.errors import BadInput
+from tests.engine.test_guards import scripted
 
 SETTINGS = Settings(kimg=0.04, device="cpu", row_kimg=0.008)
 LPIPS = models.config_of("pix2pix", "lpips").tiny()
@@ -175,6 +176,8 @@ def test_a_translator_makes_nothing_from_noise(frames, tmp_path):
     assert rows(run.metrics)[-1]["paired"] == "reconstruction" and run.sheet(0).is_file()
 
 
-def test_patience_waits_for_the_last_stage(frames, tmp_path):
-    run = fit("vqgan", "t", frames, replace(SETTINGS, patience=1e-9), replace(STAGES, lr=0.0, prior_lr=0.0), tmp_path)
-    assert float(rows(run.losses)[-1]["kimg"]) > STAGES.prior_start
+def test_patience_waits_for_the_last_stage(frames, tmp_path, monkeypatch):
+    monkeypatch.setattr("echogan.engine.fit.READ_ROWS", 1)
+    monkeypatch.setattr("echogan.engine.gallery.Reading", scripted([float(n) for n in range(30)]))  # ever worse
+    run = fit("vqgan", "t", frames, replace(SETTINGS, patience=1e-9), STAGES, tmp_path)
+    assert STAGES.prior_start < float(rows(run.losses)[-1]["kimg"]) < SETTINGS.kimg

@@ -192,3 +192,25 @@ def test_windows_and_intervals_of_phases():
     model.phases = (model.phases[0], replace(model.phases[1], start=0.008, stop=0.024))
     engine = play(model, 9)  # 4 images a tick: the window covers ticks 2 .. 5, of which 3 is a third tick
     assert engine.clock.count == {"main": 9, "reg": 1}
+
+
+class Pulled(Architecture):
+    """A child G that every row pulls by its own value."""
+
+    def __init__(self):
+        super().__init__()
+        self.G, self.optim = Point(), {"G": Optim(0.1)}
+        self.phases = (Phase("G", "G", lambda b: ((self.G.x * b["value"]).mean(), {})),)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_micro_batches_add_up_to_the_update_of_the_whole(parts):
+    model = Pulled()  # the last part alone would pull the other way
+    Engine(model, Numerics(accumulate=parts)).tick(Batch({"value": torch.tensor([5.0, -1, 3, -2, 5, -1, 3, -2])}, 8))
+    assert model.G.x.item() == pytest.approx(-0.1, rel=1e-6)
+
+
+def test_the_rate_of_the_architecture_is_that_of_the_step():
+    model = Game()
+    model.rate = lambda child, kimg: float(kimg < 0.008)
+    assert play(model, 9).model.G.x.item() == play(Game(), 2).model.G.x.item() != 0

@@ -63,6 +63,11 @@ def test_frames_of_one_patient_count_once_in_the_error():
     four = frechet(normal(200, seed=3), y.repeat(4, 1), groups=np.tile(np.arange(100), 4)).error
     assert four == pytest.approx(alone, rel=0.05)
     assert frechet(x, y.repeat(4, 1)).error < 0.8 * alone
+    x, of = normal(200, seed=3), np.tile(np.arange(100), 4)
+    assert kernel_distance(x, y.repeat(4, 1), groups=of).error == pytest.approx(kernel_distance(x, y).error, rel=0.1)
+    assert kernel_distance(x, y.repeat(4, 1)).error < 0.7 * kernel_distance(x, y).error
+    grouped, single = manifold(x, y.repeat(4, 1), of), manifold(x, y.repeat(4, 1))
+    assert all(single[name].error < 0.6 * grouped[name].error for name in ("recall", "coverage"))
 
 
 def test_extrapolation_removes_the_bias_of_small_samples_and_warns_where_it_cannot():

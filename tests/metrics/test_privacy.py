@@ -25,6 +25,13 @@ def test_one_frame_of_every_patient_chosen_by_the_seed():
     assert (chosen == privacy.one_each(patients, 1)).all() and (chosen != privacy.one_each(patients, 2)).any()
 
 
+def test_a_fold_of_near_patients_is_judged_by_the_others_alone():
+    fold = np.random.default_rng(0).permutation(200) % privacy.FOLDS
+    near = np.where(fold == 0, 0, 100) + np.arange(200) / 1000
+    assert privacy.false_flags(near).k == 20  # 9 by a threshold that knows them
+    assert privacy.false_flags(np.arange(20.0)).k == 1  # nearer than all others; none by its own
+
+
 def test_patients_on_both_sides_are_listed():
     privacy.refuse_shared(["a", "b"], ["c"])
     with pytest.raises(BadInput, match=r"2 patients are in both .* \(b, c\); split by patient"):

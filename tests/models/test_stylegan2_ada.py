@@ -154,6 +154,16 @@ def test_p_follows_the_sign_of_real_scores():
     assert ticks(1.0, 1.0, 1.0, 1.0) == 1  # never above 1
 
 
+def test_everything_that_is_judged_is_augmented():
+    model = tiny("bgc")
+    for loss in (model.fool, model.discriminate, model.flatten):
+        values = []
+        for p in (0.0, 1.0):
+            model.augment.p.fill_(p)
+            values.append(loss(batch_of())[0].item())
+        assert values[0] != pytest.approx(values[1], rel=1e-4), loss.__name__
+
+
 def test_p_is_saved_and_its_column_is_written():
     engine = Engine(tiny(ada_kimg=0.1))
     for _ in range(9):

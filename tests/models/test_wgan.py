@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from echogan.contract import Clock
+from echogan.contract import Batch, Clock
+from echogan.engine.loop import Engine
 from echogan.errors import BadInput
 from echogan.layers.dcgan import Critic
 from echogan.models.wgan import CONFIGS, WGAN
@@ -77,3 +78,27 @@ def test_a_spectral_critic_keeps_its_bound_where_others_are_reduced():
         reduced = critic(x)
         assert not torch.equal(critic.net(x).flatten(), reduced)
     assert torch.equal(critic(x), reduced)
+
+
+class Slope(torch.nn.Module):
+    """|grad D| = 1/2 everywhere, of 32 x 32 pixels."""
+
+    def forward(self, x):
+        return 0.5 * x.flatten(1).sum(1) / 32
+
+
+@pytest.mark.parametrize("name, value", [("gp", 0.25), ("lp", 0.0), ("r1", 0.125)])
+def test_each_config_has_the_penalty_of_its_name(name, value):
+    model = WGAN(CONFIGS[name].tiny())
+    model.D = Slope()
+    batch = Batch({"image": torch.rand(4, 1, 32, 32)}, 4, rng=torch.Generator().manual_seed(0))
+    penalty = next(p for p in model.phases if p.name == "penalty").loss(batch)[0]
+    assert penalty.item() == pytest.approx(model.config.weight * value, rel=1e-4)
+
+
+def test_clipping_leaves_no_weight_beyond_its_range():
+    engine = Engine(WGAN(CONFIGS["W1"].tiny()))
+    for p in engine.model.D.parameters():
+        p.data.normal_()
+    engine.update(engine.phases["clip"], Batch({"image": torch.zeros(2, 1, 32, 32)}, 2))
+    assert max(p.abs().max() for p in engine.model.D.parameters()) == torch.tensor(0.01)
