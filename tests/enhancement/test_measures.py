@@ -1,5 +1,6 @@
 """Measures against formulas worked out by hand, and against SciPy and scikit-image."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -57,11 +58,13 @@ def test_ks_is_scipys():
     assert measures.ks(A, B, LEFT) == pytest.approx(ks_2samp(A[LEFT], B[LEFT]).statistic)
 
 
-def test_edges_ignore_gain_and_punish_blur():
+def test_edges_ignore_gain_and_punish_blur_and_displacement():
     clip = beating(1)[0]
     mask = ECHONET.mask()
     assert measures.edges(clip // 2, clip, mask) > 0.98
     assert measures.edges(np.roll(clip, 5, axis=1), clip, mask) < 0.9
+    sharp, soft, softer = (measures.edges(cv2.GaussianBlur(clip, (0, 0), s), clip, mask) for s in (0.5, 2, 4))
+    assert sharp > 0.98 and sharp > soft + 0.02 and soft > softer + 0.02
 
 
 def test_the_volume_of_an_ellipse():

@@ -59,6 +59,19 @@ def test_likeness_is_of_true_pairs_alone_and_lpips_of_random_ones_has_a_name_of_
         assert list(shown[held_out.VARIETY]) == ["0.2 ± 0.02", "0.1"]
 
 
+def test_runs_on_several_data_sets_stand_apart_each_set_with_its_own_floor(runs):
+    runs[1].config["data"] = {**runs[1].data, "kind": "HC18", "fingerprint": "feedfacecafe"}
+    runs[1].metrics["floor_KID"] = 0.009
+    table = held_out.table(runs)
+    phantom = f"{runs[0].kind} {runs[0].data['fingerprint'][:8]}"
+    told = ["gp, " + phantom, "real vs real, " + phantom, "r1, HC18 feedface", "real vs real, HC18 feedface"]
+    assert list(table.index) == told
+    assert list(table["KID"]) == ["0.2 ± 0.02", "0.002", "0.1 ± 0.02", "0.009"]
+    assert "Trained on 2 different data sets: compare with care" in held_out.caption(runs)
+    assert "different data sets" not in held_out.caption(runs[:1])
+    assert html._ranking(runs).count("compare with care (r1: other data than the rest)") == 1
+
+
 def test_without_test_rows_the_table_is_empty(runs):
     assert held_out.table([runs[2]]).empty
 

@@ -153,9 +153,9 @@ def _on_test(runs):
         if groups:
             frame = pd.concat([_of_family(group, names, stage) for group in groups]).fillna("–")
             shown = ["kimg", *(name for name in names if name in frame)]
-            floor = frame["index"] == held_out.FLOOR
-            floors = frame[floor].groupby(shown, sort=False)["family"].agg(", ".join).reset_index()
-            floors["index"] = [f"{held_out.FLOOR} ({families})" for families in floors["family"]]
+            floor = frame["index"].str.startswith(held_out.FLOOR)
+            floors = frame[floor].groupby(["index", *shown], sort=False)["family"].agg(", ".join).reset_index()
+            floors["index"] += " (" + floors["family"] + ")"
             rows = pd.concat([frame[~floor], floors])[["index", *shown]].to_numpy()
             yield f"### {title}\n\n{held_out.caption(judged, stage)}.\n\n{_table(('run', *shown), rows)}"
 
@@ -165,7 +165,7 @@ def _of_family(runs, names, stage):
     family = runs[0].family
     table = held_out.table(runs, names, stage)
     return (
-        table.rename(lambda label: label if label == held_out.FLOOR else f"{family} {label}")
+        table.rename(lambda label: label if label.startswith(held_out.FLOOR) else f"{family} {label}")
         .reset_index()
         .assign(family=family)
     )

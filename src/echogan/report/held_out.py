@@ -17,7 +17,7 @@ OF = {  # stage -> (columns, what they are of)
     "translate": ((*PAIRED, *SHOWN[:-1]), "images made of the held-out ones"),
 }
 FIXED = "; of precision, density and coverage with the spheres around real images held fixed, so too narrow there"
-FLOOR = "real vs real"  # the last row
+FLOOR = "real vs real"  # begins the label of the last row of each data set
 
 
 def stages(runs):
@@ -29,14 +29,20 @@ def table(runs, names=None, stage="generate"):
     """A DataFrame of strings, best KID first: the metrics `names` of each run's latest TEST row, and the floor of them last.
 
     A `stage` has its own rows and, by default, columns: images from noise, or images made of the held-out ones. Empty where no
-    run was judged on TEST; a run without a KID comes last.
+    run was judged on TEST; a run without a KID comes last. Runs on several data sets stand apart, each set with a floor of its
+    own, and every line names its data.
     """
     rows = [(run, _told_apart(row)) for run in runs if (row := latest(run, stage)) is not None]
     names = [name for name in names or OF[stage][0] if any(name in row for _, row in rows)]
-    rows.sort(key=lambda pair: pair[1].get("KID", np.inf))
-    lines = {run.label: {"kimg": written(row["kimg"]), **{n: _cell(row, n) for n in names}} for run, row in rows}
-    if rows:
-        lines[FLOOR] = {"kimg": "", **{n: written(_floor(rows, n)) for n in names}}
+    groups = _by_data(rows)
+    lines = {}
+    for data, group in groups.items():
+        told = f", {data}" if len(groups) > 1 else ""
+        group.sort(key=lambda pair: pair[1].get("KID", np.inf))
+        lines |= {
+            run.label + told: {"kimg": written(row["kimg"]), **{n: _cell(row, n) for n in names}} for run, row in group
+        }
+        lines[FLOOR + told] = {"kimg": "", **{n: written(_floor(group, n)) for n in names}}
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
@@ -55,6 +61,7 @@ def caption(runs, stage="generate"):
     return (
         f"{', '.join(kinds)}, TEST, {counts}{sizes}; encoder {', '.join(encoders) or 'none'}; "
         f"hardware {', '.join(machines)}; ± 95 % interval over patients{FIXED}"
+        + "".join(f". {words}" for words in style.mixed([run for run, _ in pairs]))
     )
 
 
@@ -80,6 +87,15 @@ def _told_apart(row):
     kept = {key: value for key, value in row.items() if not any(key in names for names in columns.values())}
     random = {key.replace("LPIPS", VARIETY): row[key] for key in columns["LPIPS"] if key in row}
     return kept | random if row.get("paired") == "diversity" else kept
+
+
+def _by_data(rows):
+    """{what data: [(run, its row)]}, those with the most runs first."""
+    groups = {}
+    for run, row in rows:
+        data = f"{run.kind} {run.data.get('fingerprint', '')[:8]}".strip()
+        groups.setdefault(data, []).append((run, row))
+    return dict(sorted(groups.items(), key=lambda pair: -len(pair[1])))
 
 
 def _usual(run):

@@ -226,7 +226,8 @@ def _ranking(runs):
         value = np.nan if row is None else float(row[lead])
         rows.append((value, run.label, "–" if row is None else f"{row['kimg']:.4g}"))
     rows.sort(key=lambda row: (np.isnan(row[0]), -row[0] if METRICS[lead].better == "higher" else row[0]))
-    return table(("config", f"best {lead}", "at kimg"), [(name, written(v), k) for v, name, k in rows], numbers=2)
+    whole = table(("config", f"best {lead}", "at kimg"), [(name, written(v), k) for v, name, k in rows], numbers=2)
+    return whole + "".join(f'<p class="note">{escape(words)}.</p>' for words in style.mixed(runs))
 
 
 def _cards(run):

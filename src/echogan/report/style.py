@@ -98,12 +98,12 @@ def caption(runs, curves=(), note=""):
     parts.append(f"Hardware: {_listed(run.hardware for run in runs)}")
     if any(run.published and not run.study for run in runs):
         parts.append("† setting of the original study")
-    parts += _mixed(runs)
+    parts += mixed(runs)
     return ". ".join([*parts, note] if note else parts) + "."
 
 
-def _mixed(runs):
-    """Part of a caption: how many sets of data the runs learnt from, where it is several, and which of them the fewest share."""
+def mixed(runs):
+    """[words of a caption]: how many data sets the runs learnt from, where several, and who learnt from another than most."""
     several = len({run.data.get("fingerprint") for run in runs} - {None})
     names = dict.fromkeys(run.label for run, usual in on_usual_data(runs).items() if not usual)
     apart = f" ({', '.join(names)}: other data than the rest)" if names else ""
