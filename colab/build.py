@@ -70,10 +70,14 @@ if use_drive and "google.colab" in sys.modules:
     for name in ("experiments", "weights"):
         os.environ[f"ECHOGAN_{name.upper()}"] = f"/content/drive/MyDrive/{drive_folder}/{name}"
     print(f"your files are below /content/drive/MyDrive; runs and weights go to {drive_folder} there")
+elif "google.colab" in sys.modules:
+    for name in ("experiments", "weights"):
+        os.environ.pop(f"ECHOGAN_{name.upper()}", None)
 """
 MODULES = """## The modules of EchoGAN
 
-Written to disk by the cells of this section, one each; open it to read or change them."""
+Written to disk by the cells of this section, one each; open it to read or change them. A change counts after Runtime > Restart
+session and Run all; give such a run a `name` of its own, as an equal one goes on with the old."""
 
 
 # ------------------------------------------------------------------------------------------------ the import closure

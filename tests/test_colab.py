@@ -196,6 +196,8 @@ def test_on_drive_lie_the_runs_and_the_weights_that_they_began_with(monkeypatch,
     assert colab.mounted == ["/content/drive"] and "your files are below" in capsys.readouterr().out
     for name in ("experiments", "weights"):
         assert os.environ[f"ECHOGAN_{name.upper()}"] == f"/content/drive/MyDrive/EchoGAN/{name}"
+    exec(generator.DRIVE, {})  # unticked in the same session
+    assert not {"ECHOGAN_EXPERIMENTS", "ECHOGAN_WEIGHTS"} & set(os.environ)
 
 
 @every_twin

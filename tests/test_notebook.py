@@ -164,7 +164,7 @@ def test_colab_alone_offers_a_file_for_download(monkeypatch):
     assert offered == ["run.zip"]
 
 
-def test_an_upload_that_was_cancelled_is_one_sentence():
+def test_an_upload_that_was_cancelled_or_is_of_several_files_is_one_sentence():
     class Files:
         def __init__(self, picked):
             self.upload = lambda: picked
@@ -172,3 +172,5 @@ def test_an_upload_that_was_cancelled_is_one_sentence():
     assert notebook.uploaded(Files({"clip.avi": b""})) == "clip.avi"
     with pytest.raises(BadInput, match="no file was uploaded; run this cell again"):
         notebook.uploaded(Files({}))
+    with pytest.raises(BadInput, match="2 files were uploaded; run this cell again and choose one"):
+        notebook.uploaded(Files({"a.dcm": b"", "b.dcm": b""}))

@@ -244,10 +244,14 @@ def _readings(row):
 
 
 def uploaded(files):
-    """The file that a user picks in the dialogue of Colab's `files`; a `BadInput` where none was picked."""
+    """The one file that a user picks in the dialogue of Colab's `files`; a `BadInput` where none or several were picked."""
     names = list(files.upload())
     if not names:
         raise BadInput("no file was uploaded; run this cell again and choose one, or untick upload")
+    if len(names) > 1:
+        raise BadInput(
+            f"{len(names)} files were uploaded; run this cell again and choose one, such as a ZIP of them all"
+        )
     return names[0]
 
 
