@@ -203,8 +203,8 @@ def outline(name):
     intro = (
         f"# {page.title}: results\n\nEverything on this page is read from `experiments/{page.arch}/` and `results/{page.arch}/`; "
         f"nothing is trained. {page.explained} stands in\n[training/{name}.ipynb](../training/{name}.ipynb). A dagger marks "
-        "settings of the original study, trained here; the rows say how many\nimages each run was shown. Every caption names data "
-        "and hardware, that of a measurement split, n and encoder too; **synthetic phantom results say nothing about real\n"
+        "settings of the original study, trained here; the rows say how many\nimages each run was shown. Every caption names "
+        "data and hardware, that of a measurement split, n and encoder too; **synthetic phantom results\nsay nothing about real "
         "echoes**."
     )
     parts = [*_tested(page), *filter(lambda part: _there(part, page.arch), page.more), *_trained(page)]
