@@ -21,7 +21,7 @@ from tests.conftest import feed_for
 
 TICKS = 6
 MOST_TICKS = 200  # until every phase has run: a warm-up lasts 100 of the critic
-DEPTHS = ("steps", "grid")  # numbers that say how many layers there are
+DEPTHS = ("steps", "grid")  # numbers that say how many layers there are, or stand in a phase
 EVERY = [(arch, name) for arch in models.names() for name in models.load(arch).CONFIGS]
 
 
@@ -243,6 +243,15 @@ class DoubleBatch(Batch):
         return DoubleBatch(dict(part), part.total, part.first, part.stride, part.rng)
 
 
+def loudly(model):
+    """A copy of a model with parameters eight times as large, whose output goes as far as its range lets it."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(8)
+    return model
+
+
 @pytest.mark.parametrize("arch, name", EVERY)
 def test_samples_are_images_and_do_not_depend_on_their_number(arch, name):
     config = tiny(arch, name)
@@ -259,6 +268,8 @@ def test_samples_are_images_and_do_not_depend_on_their_number(arch, name):
     near = dict(rtol=1e-4, atol=1e-4)  # fewer rows may round otherwise
     assert torch.allclose(images[:5], model.sample(5, seed=3), **near)
     assert not torch.allclose(images[:5], model.sample(5, seed=4), **near)
+    loud = loudly(model).sample(5, seed=3)
+    assert loud.min() >= -1 and loud.max() <= 1, "what a trained network may say is bounded too"
     assert model.training and all(torch.equal(a, b) for a, b in zip(before, model.buffers()))
 
 
@@ -277,6 +288,8 @@ def test_translations_are_images_that_follow_from_their_inputs(arch, name):
     assert torch.equal(images, model.translated(batch_for(model, 6)))
     torch.testing.assert_close(images[:3], model.translated(batch_for(model, 3)), rtol=1e-4, atol=1e-5)
     assert not torch.equal(images, model.translated(batch_for(model, 6, first=6)))
+    loud = loudly(model).translated(batch_for(model, 3))
+    assert loud.min() >= -1 and loud.max() <= 1
     assert model.training and all(torch.equal(a, b) for a, b in zip(before, model.buffers()))
 
 

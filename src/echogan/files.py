@@ -5,8 +5,12 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile, ZipInfo
 
 from echogan.errors import BadInput
+
+FILES = (".gif", ".mp4", ".avi", ".jpg", ".jpeg", ".npz", ".npy", ".tar", ".gz")  # endings that no folder of images has
 
 
 @contextmanager
@@ -53,10 +57,29 @@ def atomic_folder(path):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_picture_or_new(path):
-    """A `BadInput` unless a picture, where `path` ends in .png, or else a new folder can become `path`."""
+def check_images_out(path, files=(".png", ".zip")):
+    """A `BadInput` unless one file, where `path` ends like one of `files`, or else a new folder can become `path`."""
     path = Path(path)
-    (check_file if path.suffix == ".png" else check_new)(path)
+    if path.suffix in (".png", ".zip", *FILES) and path.suffix not in files:
+        raise BadInput(
+            f"{path} would be a folder with the name of a file; name a folder or a file that ends in {' or '.join(files)}"
+        )
+    (check_file if path.suffix in files else check_new)(path)
+
+
+@contextmanager
+def folder_or_zip(path):
+    """Yield an empty temporary folder that becomes `path`; where that ends in .zip, its files are packed there instead."""
+    path = Path(path)
+    if path.suffix != ".zip":
+        with atomic_folder(path) as folder:
+            yield folder
+        return
+    with atomic(path) as temporary, TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        yield Path(folder)
+        with ZipFile(temporary, "w") as packed:
+            for file in sorted(Path(folder).iterdir()):
+                packed.writestr(ZipInfo(file.name), file.read_bytes())  # without its time: equal calls, equal bytes
 
 
 def check_file(path):

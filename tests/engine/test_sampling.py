@@ -1,5 +1,7 @@
 """Images and films from weights: what is asked for is what comes, and a film is a closed, smooth walk."""
 
+import zipfile
+
 import cv2
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from echogan.engine.sampling import (
     write_interpolation,
     write_samples,
 )
+from echogan.engine.source import read_pictures
 from echogan.errors import BadInput
 
 
@@ -104,6 +107,23 @@ def test_a_folder_of_samples_says_how_it_was_made(weights, tmp_path, model):
     expected = generated(model, 5, Wanted(seed=3, truncation=0.5)).numpy()
     assert np.array_equal(images, expected)
     assert images.astype(float).std(0).mean() < generated(model, 5, Wanted(seed=3)).numpy().astype(float).std(0).mean()
+
+
+def test_a_zip_holds_what_the_folder_would_and_equal_calls_give_equal_bytes(weights, tmp_path):
+    for name in ("out", "out.zip", "again.zip"):
+        write_samples(weights, tmp_path / name, 5, Wanted(seed=3))
+    with zipfile.ZipFile(tmp_path / "out.zip") as packed:
+        held = {name: packed.read(name) for name in packed.namelist()}
+    assert held == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} and len(held) == 6
+    assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "again.zip").read_bytes()
+    assert np.array_equal(read_pictures(tmp_path / "out.zip")[0], read_pictures(tmp_path / "out")[0])
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_an_out_that_is_named_like_another_kind_of_file_is_refused(weights, tmp_path):
+    with pytest.raises(BadInput, match=r"walk\.gif would be a folder with the name of a file"):
+        write_samples(weights, tmp_path / "walk.gif", 5)
+    assert not (tmp_path / "walk.gif").exists()
 
 
 def test_a_choice_an_architecture_does_not_have_is_named(model):

@@ -71,7 +71,7 @@ def generate(
 
     Args:
         snapshot: a network-snapshot-*.pkl that you trust.
-        out: folder to make, or a .png for one sheet.
+        out: folder or .zip to make, or a .png for one sheet.
         n: images, of the seeds from `seed` on.
         seed: the first.
         truncation: below 1 less varied and more typical.

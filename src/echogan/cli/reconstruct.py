@@ -26,7 +26,7 @@ def reconstruct(
     Args:
         run: folder of a run, <arch>/<config>, or a .safetensors file.
         given: a picture, a folder or ZIP of pictures, or a folder of frames (with masks, where the run was trained on masks).
-        out: folder to make, or a .png for one sheet that shows the first 12 between their inputs and goals.
+        out: folder or .zip to make, or a .png for one sheet that shows the first 12 between their inputs and goals.
         split: TRAIN, VAL or TEST frames only; default all.
         seed: of dropout, where noise=dropout is chosen.
         kimg: moment of training; the nearest kept weights are used.

@@ -45,13 +45,13 @@ def synthesize(
     from echogan.data.frames import load_frames
     from echogan.engine import synthesis
     from echogan.engine.launch import pick_device
-    from echogan.files import check_picture_or_new
+    from echogan.files import check_images_out
     from echogan.preprocessing.labelled import write_camus, write_frames
     from echogan.report import masks as picture
     from echogan.report import style
 
     wish = synthesis.Wish(n, per_mask, source, condition, _shares(mix), split.upper(), seed)
-    check_picture_or_new(out)
+    check_images_out(out, (".png",))
     frames, place = load_frames(masks), pick_device(device)
     if out.suffix == ".png":
         pictures = synthesis.beside(run, frames, wish, kimg, place)

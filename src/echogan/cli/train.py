@@ -86,7 +86,7 @@ def sample(
 
     Args:
         run: folder of a run, <arch>/<config>, a .safetensors file, or one that comes along, e.g. shipped:stylegan2_ada.
-        out: folder to make, or a .png for one sheet.
+        out: folder or .zip to make, or a .png for one sheet.
         n: images.
         seed: image i of a seed is the same whatever n is.
         kimg: moment of training; the nearest kept weights are used.

@@ -80,7 +80,8 @@ def read_weights(path, device="cpu"):
     """(header, {key: tensor}) of a .safetensors file written by `export`, as they stand in it: strings, and its precision."""
     try:
         with safe_open(path, "pt", device=str(device)) as file:
-            header, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
+            header = dict(sorted((file.metadata() or {}).items()))  # its own order differs from call to call
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path} is not a readable .safetensors file ({first_line(error)})") from error
     if not {"arch", "config", "kimg", "data"} <= header.keys():

@@ -18,7 +18,7 @@ from echogan.data.images import grid, write_png
 from echogan.engine.checkpoint import kept_moments, load_weights
 from echogan.engine.feed import to_grey
 from echogan.errors import BadInput, at_least, nearest
-from echogan.files import atomic_folder, check_picture_or_new, write_json
+from echogan.files import check_images_out, folder_or_zip, write_json
 
 
 @dataclass(frozen=True)
@@ -93,18 +93,18 @@ def generated(model, n, wanted=BEST, label=None):
 
 
 def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
-    """Write `n` images of a run to `out`: a sheet where it ends in .png, else a new folder of PNGs with manifest.json.
+    """Write `n` images of a run to `out`: a sheet where it ends in .png, else PNGs with manifest.json, in a .zip or a new folder.
 
     Returns the header of the weights: which config, which moment, what data they were trained on.
     """
-    check_picture_or_new(out)
+    check_images_out(out)
     path = find_weights(source, wanted.kimg)
     model, header = load_generator(path, device)
     images = generated(model, n, wanted, class_of(header, wanted.label)).cpu().numpy()
     if str(out).endswith(".png"):
         write_png(out, grid(images))
         return header
-    with atomic_folder(out) as folder:
+    with folder_or_zip(out) as folder:
         for i, image in enumerate(images):
             write_png(folder / f"img_{i:05d}.png", image)
         chosen = {**_at_first(model), **provenance(path, wanted)}

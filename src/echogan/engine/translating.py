@@ -14,7 +14,7 @@ from echogan.engine.checkpoint import load_weights
 from echogan.engine.feed import plain_feed, resized, to_grey
 from echogan.engine.sampling import BEST, find_weights, provenance
 from echogan.errors import BadInput
-from echogan.files import atomic_folder, check_picture_or_new, write_json
+from echogan.files import check_images_out, folder_or_zip, write_json
 from echogan.metrics import paired
 
 PANELS = 12  # translations of a sheet, each beside what it was made of
@@ -70,12 +70,12 @@ def refuse_other_labels(header, frames):
 
 
 def write_translations(source, frames, out, wanted=BEST, device="cpu"):
-    """Write what a run makes of a `FrameSet` to `out`: a sheet of the first 12 where it ends in .png, else a new folder of PNGs.
+    """Write what a run makes of a `FrameSet` to `out`: a sheet of the first 12 (.png), or all as PNGs in a .zip or a new folder.
 
     Returns (the header of the weights, the row of `paired.reconstruction`, empty where the run aims at other images than
     its inputs show or there are fewer than four).
     """
-    check_picture_or_new(out)
+    check_images_out(out)
     path = find_weights(source, wanted.kimg)
     model, header = load_weights(path, device)
     _refuse_oblong(frames)
@@ -88,7 +88,7 @@ def write_translations(source, frames, out, wanted=BEST, device="cpu"):
         write_png(out, sheet(model, feed, made))
         return header, row
     names = _names(frames.index["file"])
-    with atomic_folder(out) as folder:
+    with folder_or_zip(out) as folder:
         for name, image in zip(names, images):
             write_png(folder / name, image)
         write_json(folder / "manifest.json", {**header, "n": len(images), **row, **provenance(path, wanted)})
