@@ -1,6 +1,7 @@
 """`echogan study`: every step once, what failed named, killed and given again, and FID as it was published."""
 
 import csv
+import hashlib
 import os
 import signal
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from safetensors.numpy import save_file
 
+from echogan import models
 from echogan.cli import main, parts, steps
 from echogan.cli.plan import ROWS, SOURCES, Plan
 from echogan.cli.steps import Step, fresh, take
@@ -22,6 +25,7 @@ from echogan.contract import Clock
 from echogan.data.frames import load_frames, save_index
 from echogan.data.images import write_png
 from echogan.engine import checkpoint
+from echogan.engine.sampling import remove_samples
 from echogan.files import read_json, write_json
 from tests.conftest import blobs, framed
 from tests.engine.test_fit import left_behind
@@ -58,9 +62,44 @@ def test_a_file_is_fresh_until_what_it_was_made_of_is_newer(tmp_path):
     assert not fresh(made, source)
 
 
-def test_every_architecture_and_its_published_setting_is_in_the_table():
-    from echogan import models
+def test_a_step_that_a_study_beside_this_one_does_is_waited_for_and_not_done_twice(tmp_path, monkeypatch):
+    made, lock, told, ran = tmp_path / "made", tmp_path / "data" / ".made.lock", [], []
+    monkeypatch.setattr(steps, "_run", lambda step, logs, environment: ran.append(step.name) or "")
+    step = Step("prepare", ("extract",), made.is_file, lock=lock)
+    lock.parent.mkdir()
+    other = FileLock(lock).acquire()
 
+    def tell(step, state, seconds):
+        told.append(state)
+        if "beside" in state:  # it ends well meanwhile
+            made.touch()
+            other.lock.release()
+
+    assert (
+        take([step], tmp_path, {}, tell) == {} and ran == [] and told == ["waits for a study beside this one", "done"]
+    )
+    made.unlink()
+    assert take([step], tmp_path, {}, tell) == {} and ran == ["prepare"]
+    (tmp_path / "file").touch()
+    failed = take([replace(step, lock=tmp_path / "file" / ".lock")], tmp_path, {}, tell)
+    assert "cannot write" in failed["prepare"] and ran == ["prepare"]
+
+
+def test_studies_beside_each_other_lock_what_both_may_come_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "chosen_kimg", lambda run: 8)
+    asked, spade = plan(data=str(tmp_path)), next(row for row in ROWS if row.arch == "spade")
+    best = asked.run(spade, "patches").weights("best")
+    best.parent.mkdir(parents=True)
+    best.touch()
+    listed = [*parts.recordings(plan()), *parts.siblings(plan()), *parts.figures(asked)]
+    listed += [parts.segmenter(asked, "masks"), *parts.synthesized(asked, spade, "patches")]
+    both = {"phantom", "prepare", "share", "segmenter", "report"}
+    assert {step.name.split()[0] for step in listed if step.lock} == both
+    locks = [step.lock for step in listed if step.name.split()[0] in both]
+    assert len(set(locks)) == len(locks) == 3 * 2 + 5 + 2  # five shares
+
+
+def test_every_architecture_and_its_published_setting_is_in_the_table():
     assert sorted(row.arch for row in ROWS) == models.names()
     assert all(models.config_of(row.arch, row.published).published for row in ROWS)
 
@@ -129,6 +168,48 @@ def test_the_whole_study_and_again_with_another_seed_and_a_config_that_fails(sto
         f"wgan/{path.name}" for path in gp.path.parent.iterdir()
     }
     assert len(of_test(gp)) == 1  # TEST reports once
+
+
+def drawn(path, note):
+    """Weights of a tiny WGAN, with a note in their header."""
+    model = models.load("wgan").build(models.config_of("wgan", "demo").tiny())
+    checkpoint.export(path, model, {"arch": "wgan", "name": "demo", "kimg": "3", "data": "blobs", "note": note})
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_gallery_is_drawn_anew_from_other_weights_whatever_their_age(here, tmp_path):
+    gp = RunFolder.of("wgan", "gp", tmp_path)
+    write_json(gp.config, {})
+    gallery, best = gp.path / "best_generated", gp.weights("best")
+    best.parent.mkdir()
+    step = parts.generated(plan(), gp, 12, gallery)
+
+    def again():
+        here.clear()
+        places = {"ECHOGAN_EXPERIMENTS": str(tmp_path), "ECHOGAN_RESULTS": str(tmp_path)}
+        assert take([step], tmp_path, places, lambda *told: None) == {}
+        return len(here), read_json(gallery / "manifest.json")["weights_sha256"]
+
+    first = drawn(best, "first")
+    assert again() == (1, first)
+    os.utime(best, (time.time() + 9, time.time() + 9))  # copied, not trained on
+    assert again() == (0, first)
+    second = drawn(best, "trained on")
+    os.utime(best, (0, 0))
+    assert again() == (1, second) != (1, first)
+    assert len(list(gallery.iterdir())) == 13
+
+
+def test_a_stale_gallery_loses_nothing_that_the_study_did_not_draw(tmp_path):
+    gallery = tmp_path / "best_generated"
+    gallery.mkdir()
+    for name in ("img_00000.png", "img_00001.png", "img_00002.png", "mine.png"):
+        (gallery / name).touch()
+    remove_samples(gallery)  # without a manifest nobody knows whose they are
+    assert len(list(gallery.iterdir())) == 4
+    write_json(gallery / "manifest.json", {"n": 2, "weights_sha256": "of older weights"})
+    remove_samples(gallery)
+    assert sorted(path.name for path in gallery.iterdir()) == ["img_00002.png", "mine.png"]
 
 
 def plan(**asked):
@@ -238,6 +319,32 @@ def test_a_study_of_the_phantom_is_none_of_camus_though_both_lie_in_one_folder(t
     assert f"were made from a phantom of 2000 patients, not from {a}" in capsys.readouterr().err
 
 
+def test_data_that_change_where_they_lie_are_taken_until_anything_is_made_of_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("echogan.cli.study.PARTS", ())
+    a = asked_of(tmp_path, "a")
+    made = folder("data") / "frames_128px" / "manifest.json"
+    words = ("study", "--data", a, "--only", "wgan")
+    assert run(*words) == 0
+    (a / "two.avi").write_text("unpacked later")
+    assert run(*words) == 0
+    write_json(made, {"kind": "recordings"})
+    (a / ".DS_Store").write_text("of a look into it")
+    assert run(*words) == 0
+    (a / "three.avi").write_text("unpacked later still")
+    capsys.readouterr()
+    assert run(*words) == 1
+    note = folder("experiments") / "frames" / ".study" / "asked.json"
+    said = capsys.readouterr().err
+    assert f"made from {a}, not from {a} as it is now; set ECHOGAN_EXPERIMENTS" in said and f"remove {note}" in said
+    note.unlink()
+    assert run(*words) == 1 and "set ECHOGAN_DATA" in capsys.readouterr().err
+    made.unlink()
+    assert run(*words) == 0  # its frames are made anew
+    write_json(RunFolder.of("medgan", "M1", folder("experiments") / "frames").config, {})
+    (a / "four.avi").write_text("downloaded again")
+    assert run(*words) == 1  # a run learnt from them
+
+
 def test_moved_data_and_a_study_from_before_this_was_kept_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr("echogan.cli.study.PARTS", ())
     a, b = asked_of(tmp_path, "a"), asked_of(tmp_path, "b", "B, which is longer")
@@ -309,6 +416,17 @@ def test_a_row_without_a_fid_is_judged_again_once_there_is_an_encoder(cell, repo
     assert parts.reported(judged, "TEST", "generate") == (",3" in cell)  # no encoder: any row is all there can be
     monkeypatch.setattr("echogan.encoders.available", lambda name: name == "inception2015")
     assert parts.reported(judged, "TEST", "generate") == reported
+
+
+def test_a_trial_with_few_images_is_not_the_fid_as_it_was_published(tmp_path):
+    judged = RunFolder(tmp_path)
+    for path in (judged.metrics, judged.weights("best")):
+        path.parent.mkdir()
+    save_file({"weight": np.zeros(1)}, judged.weights("best"), {"kimg": "3"})
+    judged.metrics.write_text("split,stage,kimg,n_fake\nALL,generate,3,64\n")
+    assert parts.reported(judged, "ALL", "generate", 64) and not parts.reported(judged, "ALL", "generate", 50_000)
+    judged.metrics.write_text("split,stage,kimg,n_fake\nALL,generate,3,64\nALL,generate,3,50000\n")
+    assert parts.reported(judged, "ALL", "generate", 50_000) and parts.reported(judged, "ALL", "generate", 64)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,11 @@ def test_what_commands_leave_behind_is_not_offered_to_git():
     tracked()  # skips where there is no git
     left = "results/wgan/r1/index.html results/all_architectures/index.html data/frames/index.csv experiments/wgan/r1/.lock"
     left += " experiments/wgan/r1/checkpoints/last.pt experiments/wgan/r1/generated_samples/kimg_000001.png"
+    shares = "experiments/spade/patches/shares experiments/EchoNet-Dynamic_gpu/spade/patches/shares".split()
+    of_patients = ("10_0/images/0X1A.png", "10_0/masks/0X1A.png", "10_0/index.csv", ".10_0.lock")
+    left += (
+        "".join(f" {share}/{name}" for share in shares for name in of_patients) + " experiments/segmenter/.masks.lock"
+    )
     answer = subprocess.run(
         ["git", "check-ignore", "--no-index", *left.split()], cwd=ROOT, capture_output=True, text=True
     )

@@ -83,8 +83,12 @@ def test_fid_against_all_frames_has_a_table_of_its_own_and_is_no_reading(experim
     pd.concat([table, row]).to_csv(path, index=False)
     run = read_run(experiments / "wgan/gp")
     assert (run.curve("SWD").value == before).all()
-    (found,) = rows_of(readme.tables([run], LISTED), "### As the published FID was measured")
+    page = readme.tables([run], LISTED)
+    (found,) = rows_of(page, "### As the published FID was measured")
     assert found[2:4] == ["50,000 against 40,120", "9.9"]
+    beneath = page.partition("### As the published FID was measured")[2].split("\n\n")[2]
+    assert "± of FID counts images" in beneath  # their files name no patient
+    assert "counts images" not in readme.tables([read_run(experiments / "wgan/W1")], LISTED)
 
 
 def test_drift_is_last_by_best_rolling_median(experiments):

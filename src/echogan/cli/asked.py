@@ -5,6 +5,7 @@ DATA/.<frames>.json              the same, of recordings that a study prepared
 """
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from echogan.cli.parts import wanted
@@ -15,15 +16,18 @@ from echogan.files import read_json, write_json
 def keep_asked(plan):
     """Keep what a plan asks for; a `BadInput` where its folders hold what was made of other data.
 
-    Folders from before this was kept go on, as do those whose data were moved: with the same files they are the same.
+    Folders from before this was kept go on, as do those whose data were moved: with the same files they are the same. Data
+    may grow where they lie, as while they are unpacked, until anything is made of them.
     """
     asked = {source: _origin(plan, source) for source in sorted(wanted(plan))}
-    _keep(plan.experiments / ".study" / "asked.json", asked, plan.experiments, "EXPERIMENTS")
+    begun = {source for source, (path, _) in asked.items() if _begun(plan, source, path)}
+    _keep(plan.experiments / ".study" / "asked.json", asked, plan.experiments, "EXPERIMENTS", begun)
     for source, given in (("frames", plan.data), ("masks", plan.camus), ("quality", plan.camus)):
         frames, (path, _) = plan.place(source), _given(given)
         note = frames.with_name(f".{frames.name}.json")
         if path and str(frames) != path and (note.is_file() or not frames.exists()):
-            _keep(note, {source: (path, 0)}, frames, "DATA")
+            begun = {source} if (frames / "manifest.json").is_file() else set()
+            _keep(note, {source: (path, 0)}, frames, "DATA", begun)
 
 
 def _origin(plan, source):
@@ -37,21 +41,35 @@ def _given(path, patients=0):
     return (str(Path(path).resolve()), 0) if path else ("", patients)
 
 
-def _keep(note, asked, made, variable):
-    """Add {source: (path, patients)} to a JSON of them, or refuse what is another one than there."""
+def _begun(plan, source, path):
+    """Whether anything was made of a source: its frames, unless `path` is these, or a run of any config on them."""
+    frames, every = plan.place(source), replace(plan, only=())
+    names = ((row, name) for row in every.rows for name in every.configs(row))
+    runs = (plan.run(row, name) for row, name in names if plan.frames(row, name) == frames)
+    prepared = str(frames) != path and (frames / "manifest.json").is_file()
+    return prepared or any(run.config.is_file() for run in runs)
+
+
+def _keep(note, asked, made, variable, begun):
+    """Add {source: (path, patients)} to a JSON of them, or refuse what is another one than there; `begun`: see `_begun`."""
     had, new = read_json(note) if note.is_file() else {}, {}
     for source, (path, patients) in asked.items():
-        old = had.get(source)
-        if old and (old["path"], old["patients"]) == (path, patients):
-            continue
-        new[source] = {"path": path, "patients": patients, "files": _files(path)}
-        if old and (old["files"], old["patients"]) != (new[source]["files"], patients):
+        old, now = had.get(source), {"path": path, "patients": patients, "files": _files(path)}
+        grown = bool(old) and (old["path"], old["patients"]) == (path, patients)
+        if old and _other(old, now) and not (grown and source not in begun):
+            changed = " as it is now" * grown
             raise BadInput(
-                f"the {source} of {made} were made from {_told(old)}, not from {_told(new[source])}; set ECHOGAN_{variable} to "
-                f"another folder, or remove {note} where they are the same"
+                f"the {source} of {made} were made from {_told(old)}, not from {_told(now)}{changed}; set ECHOGAN_{variable} "
+                f"to another folder, or remove {note} where they are the same"
             )
+        if old != now:
+            new[source] = now
     if new:
         write_json(note, {**had, **new})
+
+
+def _other(old, now):
+    return any(old[key] != now[key] for key in ("files", "patients"))
 
 
 def _told(origin):
@@ -60,9 +78,15 @@ def _told(origin):
 
 
 def _files(path):
-    """Hash of the names and sizes of the files at a path, wherever it lies; empty for no path."""
+    """Hash of the names and sizes of the files at a path, wherever it lies; empty for no path.
+
+    Hidden ones are left out: a look into a folder leaves a .DS_Store there.
+    """
     if not path:
         return ""
     found = [Path(path)] if Path(path).is_file() else [file for file in Path(path).rglob("*") if file.is_file()]
-    told = sorted(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}" for file in found)
+    named = ((file.relative_to(path), file.stat().st_size) for file in found)
+    told = sorted(
+        f"{name.as_posix()}\0{size}" for name, size in named if not any(p.startswith(".") for p in name.parts)
+    )
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from echogan.cli.plan import OTHER_DATA, SEGMENTERS, SOURCES
-from echogan.cli.steps import Step, fresh
+from echogan.cli.steps import Step, drawn_by, fresh
 from echogan.config import RunFolder
 from echogan.errors import BadInput
 from echogan.files import read_json
@@ -50,11 +50,17 @@ def prepared(plan, source, given):
     origin = Path(given).resolve() if given else frames.with_name(frames.name.removesuffix(f"_{size}px"))
     if not given:
         words = ("phantom", origin, "--layout", source.layout, "--patients", plan.patients)
-        steps.append(Step(f"phantom {source.name}", words, lambda: ready() or (origin / "phantom.json").is_file()))
+        made = origin / "phantom.json"
+        steps.append(Step(f"phantom {source.name}", words, lambda: ready() or made.is_file(), lock=lock_of(origin)))
     elif source.name == "quality":
         prepare = ("camus", "--low", "Poor")
     words = (prepare[0], origin, frames, "--size", size, *prepare[1:])
-    return [*steps, Step(f"prepare {source.name}", words, ready)]
+    return [*steps, Step(f"prepare {source.name}", words, ready, lock=lock_of(frames))]
+
+
+def lock_of(folder):
+    """The file that a study locks while it makes a folder that others may want too."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 # ------------------------------------------------------------------------------------------------ training, TEST
@@ -131,10 +137,11 @@ def stages(run):
     return found or [""]
 
 
-def reported(run, split, stage):
+def reported(run, split, stage, least=0):
     """Whether the present best weights have a row of a split in the metrics.csv of their run; a blank stage is the only one.
 
-    A row from before the encoder of the reports was on this machine is no report: it has no FID.
+    A row from before the encoder of the reports was on this machine is no report: it has no FID; nor is a trial of fewer than
+    `least` images.
     """
     from math import isclose
 
@@ -149,6 +156,8 @@ def reported(run, split, stage):
         return False
     stages = table.get("stage", pd.Series("", table.index))
     rows = table[(table["split"] == split) & stages.isin(["", stage])]
+    if least:
+        rows = rows[rows["n_fake"] >= least]
     if encoders.available("inception2015"):
         rows = rows[np.isfinite(rows.get("FID", pd.Series(np.nan, rows.index)))]
     return any(isclose(kimg, chosen_kimg(run), rel_tol=1e-5) for kimg in rows["kimg"])
@@ -182,16 +191,18 @@ def galleries(plan):
         for name in chosen(plan, row)[:1]:
             run = plan.run(row, name)
             if "generate" in stages(run):
-                yield generated(plan, run, GENERATED, run.path / "best_generated", "manifest.json")
+                yield generated(plan, run, GENERATED, run.path / "best_generated")
                 yield generated(plan, run, SHEET, run.samples / f"best_{SHEET}.png")
 
 
-def generated(plan, run, n, out, made=""):
-    """`n` images of the best weights of a run, in a folder with the file `made`, or on a sheet."""
-    words, needs = ("sample", run.path, out, "--n", n, *plan.device), (run.weights("best"),)
-    return Step(
-        f"{n:,} images of {run.path.parent.name}/{run.path.name}", words, partial(fresh, out / made, *needs), needs
-    )
+def generated(plan, run, n, out):
+    """`n` images of the best weights of a run, in a folder, made anew once the weights are others, or on a sheet (.png)."""
+    from echogan.engine.sampling import remove_samples
+
+    words, best = ("sample", run.path, out, "--n", n, *plan.device), run.weights("best")
+    done = partial(fresh, out, best) if out.suffix else partial(drawn_by, best, out / "manifest.json")
+    name = f"{n:,} images of {run.path.parent.name}/{run.path.name}"
+    return Step(name, words, done, (best,), clear=partial(remove_samples, out))
 
 
 def uses(plan):
@@ -237,7 +248,8 @@ def segmenter(plan, source, kimg=8.0):
     kimg, frames = plan.kimg or kimg, plan.place(source)
     words = ("segmenter", frames, "--name", source, "--kimg", f"{kimg:g}", *plan.device)
     job = Job(f"segmenter/{source}", _segmenter(plan, source), list(words), kimg, frames)
-    return Step(f"segmenter {source}", words, partial(finished, job), (frames / "manifest.json",))
+    needs = (frames / "manifest.json",)
+    return Step(f"segmenter {source}", words, partial(finished, job), needs, lock=lock_of(job.run.path))
 
 
 def synthesized(plan, row, name):
@@ -271,7 +283,8 @@ def generator(plan, row, name, percent, seed):
     home, told = plan.run(row, name).path / "shares", f"{percent}_{seed}"
     frames, share = plan.frames(row, name), home / told
     words = ("share", frames, share, "--percent", percent, "--seed", seed)
-    yield Step(f"share {told}", words, (share / "manifest.json").is_file, (frames / "manifest.json",))
+    needs = (frames / "manifest.json",)
+    yield Step(f"share {told}", words, (share / "manifest.json").is_file, needs, lock=lock_of(share))
     yield from trained(plan, row, name, seed, share, told, home)
 
 
@@ -300,14 +313,14 @@ def as_published(plan):
         return
     frames = plan.place("frames").with_name(f"{plan.place('frames').name}_as_published")
     words = (PUBLISHED_WAY[0], Path(plan.data).resolve(), frames, *PUBLISHED_WAY[1:])
-    yield Step("prepare frames as published", words, (frames / "manifest.json").is_file)
+    yield Step("prepare frames as published", words, (frames / "manifest.json").is_file, lock=lock_of(frames))
     for config in chosen(plan, row):
         name = f"{config}_as_published"
         run = plan.run(row, name)
         yield from trained(plan, row, config, frames=frames, name=name)
         yield from judged(plan, row, name, frames)
         words = ("evaluate", run.path, "--reference", frames / "images", "--n", plan.fakes, "--keep", *plan.device)
-        done = partial(reported, run, "ALL", "generate")
+        done = partial(reported, run, "ALL", "generate", plan.fakes)
         yield Step(f"FID of {plan.fakes:,} stylegan2_ada/{name}", words, done, (run.weights("best"),))
 
 
@@ -327,7 +340,7 @@ def _measured_so(plan):
 
 def figures(plan):
     """The report, always drawn anew."""
-    return [Step("report", ("report",), lambda: False)]
+    return [Step("report", ("report",), lambda: False, lock=plan.experiments / ".study" / "report.lock")]
 
 
 PARTS = (recordings, siblings, configs, repeats, audits, galleries, uses, as_published, figures)

@@ -35,8 +35,8 @@ def study(
 ):
     """Run the whole study: data, every config of every architecture, TEST, repeats, audits, figures. Given again, it goes on.
 
-    What is done is left alone; what fails is named at the end and stops nothing else. Beside each other, one per GPU,
-    studies share the work with --only.
+    What is done is left alone; what fails is named at the end and stops nothing else. Beside each other, studies share the
+    work with --only; each takes the first GPU it sees, so give each its own: CUDA_VISIBLE_DEVICES=1 echogan study ...
 
     Args:
         data: EchoNet-Dynamic (folder or ZIP), HC18, other recordings, or a folder of frames; default the synthetic phantom.
@@ -46,7 +46,8 @@ def study(
         patients: of the phantoms.
         kimg: thousands of real images to show to each run; default what the architecture's row says.
         seeds: of each architecture's best (by VAL) and of its published setting.
-        fakes: images of the FID as it was published, against all frames of EchoNet-Dynamic (its recordings, at tier gpu).
+        fakes: images of the FID as it was published, against as many frames, all of them from 40,120 on; needs EchoNet-Dynamic
+            itself as recordings, at tier gpu.
         precision: as of `echogan train`, of every run that is not done; one that began with another is refused by name.
         accumulate: parts of a batch computed one after the other, where memory is short; likewise.
     """

@@ -18,7 +18,9 @@ from echogan.data.images import grid, write_png
 from echogan.engine.checkpoint import kept_moments, load_weights
 from echogan.engine.feed import to_grey
 from echogan.errors import BadInput, at_least, nearest
-from echogan.files import check_images_out, folder_or_zip, write_json
+from echogan.files import check_images_out, disk_errors, folder_or_zip, read_json, write_json
+
+PICTURE = "img_{:05d}.png"  # names in a folder of samples
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,22 @@ def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
         return header
     with folder_or_zip(out) as folder:
         for i, image in enumerate(images):
-            write_png(folder / f"img_{i:05d}.png", image)
+            write_png(folder / PICTURE.format(i), image)
         chosen = {**_at_first(model), **provenance(path, wanted)}
         write_json(folder / "manifest.json", {**header, "n": n, **chosen})
     return header
+
+
+def remove_samples(folder):
+    """Remove what `write_samples` wrote into a folder, as its manifest tells; what else lies there stays."""
+    manifest = Path(folder) / "manifest.json"
+    told = read_json(manifest) if manifest.is_file() else {}
+    if "weights_sha256" not in told or "n" not in told:
+        return
+    with disk_errors(folder):
+        for i in range(told["n"]):
+            (Path(folder) / PICTURE.format(i)).unlink(missing_ok=True)
+        manifest.unlink()  # last: a removal that was stopped can go on
 
 
 def _at_first(model):

@@ -66,6 +66,7 @@ NOTE = (
     "nearer to a training frame than all but 5 % of unseen patients; in brackets the share of unseen patients. – was not "
     "measured. FID falls with n: compare equal n."
 )
+COUNTED = "± of FID counts images: too narrow where a patient gave several; that of TEST FID is over the patients."
 PRICE = (
     "images/s: slowest–fastest seed that was timed. Their networks are equal, so what differs is how busy the machine was: the "
     "fastest is nearest to what a network can do."
@@ -264,7 +265,7 @@ def _as_published(runs):
             row, told = as_written(part).iloc[-1], {"": run.title, "data": run.kind}
             n = f"{row['n_fake']:,.0f} against {row['n_real']:,.0f}"
             rows.append({**told, "n": n, "FID": _pm(row, "FID"), "TEST FID": _beside(latest(run) or {}, "FID")})
-    return ["### As the published FID was measured", _table(rows)] if rows else []
+    return ["### As the published FID was measured", _table(rows), COUNTED] if rows else []
 
 
 def _of_run(run):
