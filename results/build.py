@@ -111,7 +111,7 @@ SPADE = (
         "Masks that a segmenter, trained on real images alone, finds in synthetic ones, against those that were asked for.",
         'pd.concat(map(pd.read_csv, sorted(results.glob("dice*.csv"))), ignore_index=True)',
         "dice*.csv",
-        "echogan dice SEGMENTER SYNTHETIC --split TRAIN --out results/spade/dice_CONFIG.csv",
+        "echogan dice SEGMENTER SYNTHETIC --split train --out results/spade/dice_CONFIG.csv",
         ("import pandas as pd",),
     ),
     pictures(

@@ -34,13 +34,17 @@ def test_train_a_segmenter_and_ask_for_its_dice(folders, capsys, tmp_path):
     table = pd.read_csv(tmp_path / "dice.csv").set_index("structure")
     assert list(table.index) == ["left ventricle", "myocardium", "left atrium"] and (table["patients"] == 6).all()
     line = capsys.readouterr().out
-    assert line.startswith("Dice of 12 TEST frames of")
+    assert line.startswith("Dice of 12 TEST frames of") and set(table["split"]) == {"TEST"}
     assert f"(drawn hearts): left ventricle {table.loc['left ventricle', 'Dice']:.3f}" in line
     assert (
         run("plane", "segmenter/a", folders / "real", folders / "syn/100_0", tmp_path / "plane.png", "--device", "cpu")
         == 0
     )
     assert "50 = indistinguishable" in capsys.readouterr().out and (tmp_path / "plane.png").stat().st_size > 5000
+    assert run("dice", "segmenter/a", folders / "real", "--split", "val", "--device", "cpu") == 0
+    assert "Dice of 4 VAL frames of" in capsys.readouterr().out
+    assert run("dice", "segmenter/a", folders / "real", "--split", "TEST") == run("plane", "--split", "TEST") == 2
+    capsys.readouterr()
     assert run("dice", "segmenter/b", folders / "real") == 1
     assert "segmenter/b is not a run" in capsys.readouterr().err
 
@@ -68,6 +72,14 @@ def test_failures_are_one_sentence(folders, capsys, tmp_path):
         (("--arms", "real", "--shares", "ten"), "percent:seeds, such as 10:3, got 'ten'"),
         (("--arms", "rael"), "no training set is called 'rael'"),
         (("--synthetic", tmp_path / "{share}", "--arms", "synthetic", "--resolution", 32), "is not a folder of frames"),
+        (
+            ("--synthetic", "syn/{percent}_{seed}"),
+            "{percent}_{seed}' is no pattern of folders; write {share} and {seed}",
+        ),
+        (("--synthetic", "syn/{share"), "'syn/{share' is no pattern of folders"),
+        (("--synthetic", "syn/{}"), "'syn/{}' is no pattern of folders"),
+        (("--arms", "real", "--shares", "10:3", "100:0"), "seeds of 100 % must be 1 or more, got 0"),
+        (("--arms", "real", "--shares"), "no segmenter to train; give one of --shares and one of --arms at least"),
     ):
         assert run("downstream", folders / "real", tmp_path / "out", *words) == 1
         err = capsys.readouterr().err

@@ -242,4 +242,5 @@ def test_frames_without_pairs_are_judged_without_ejection_fractions(segmenter):
     rows = judged(segmenter, ends, ef=False)
     masks = module.segment(segmenter, ends.images)
     assert not any(name.startswith("EF") for name in rows) and (rows["HD95_unit"] == "px").all()
+    assert (rows["frame_px"] == 32).all()
     np.testing.assert_allclose(rows["Dice_left_ventricle"], dice(masks == 1, ends.masks == 1))

@@ -142,6 +142,17 @@ def test_a_study_in_the_layout_of_camus_is_read_as_one(frames, run, tmp_path):
     assert clip.view == made.index["view"][0] and clip.ef == pytest.approx(made.index["EF"][0], abs=0.1)
 
 
+@pytest.mark.parametrize("source", ["masks", "augmented", "shapes"])
+def test_a_synthetic_picture_is_as_many_millimetres_wide_as_its_source(frames, run, tmp_path, source):
+    known = replace(frames, index=frames.index.assign(spacing_mm=0.5))  # of 64 px: 32 mm
+    made = synthesize(run, known, Wish(n=3, source=source))
+    assert made.size == 32 and (made.size * made.index["spacing_mm"] == 32).all()
+    if source == "masks":
+        write_camus(made, tmp_path / "camus")
+        clip = open_camus(tmp_path / "camus").views[0].read()
+        assert clip.frames.shape[1] * clip.spacing_mm[0] == clip.frames.shape[2] * clip.spacing_mm[1] == 32
+
+
 def test_single_frames_and_other_labels_do_not_fit_camus(frames, run, tmp_path):
     with pytest.raises(BadInput, match="no pair of diastole and systole"):
         write_camus(synthesize(run, frames, Wish(n=2, condition="phase")), tmp_path / "camus")

@@ -40,7 +40,7 @@ def test_an_overview_has_a_column_for_each_training_set_and_marks_what_differs(t
     wide = downstream.overview(table)
     assert list(wide) == ["real", "synthetic", "real + synthetic"]
     assert list(wide.index[:3]) == [
-        ("10 %", name) for name in ("Dice_left_ventricle", "HD95_left_ventricle", "EF_error")
+        ("10 %", name) for name in ("Dice_left_ventricle", "HD95_left_ventricle (px)", "EF_error")
     ]
     better, base = (wide.loc[("100 %", "Dice_left_ventricle"), arm] for arm in ("real + synthetic", "real"))
     assert better.startswith("0.90") and better.endswith("*") and not base.endswith("*")
@@ -54,6 +54,18 @@ def test_a_patient_counts_once_however_many_seeds(table):
     assert row["p_against_real"] == pytest.approx(wilcoxon(part["both"], part["real"]).pvalue)
     assert np.isnan(found.loc[(0.1, "real", "Dice_left_ventricle"), "p_against_real"])
     assert found.loc[(1.0, "real", "EF_error"), "mean"] == pytest.approx(3, abs=1)
+
+
+def test_distances_have_their_unit_and_the_size_of_the_frames_they_were_measured_on(table):
+    assert "frame_px" not in downstream.summary(table)  # of a table from before it was told
+    newer = table.assign(frame_px=np.where(table["seed"] == 0, 128, np.nan))  # one that was gone on with
+    found = downstream.summary(newer).set_index("measure")
+    units = {"Dice_left_ventricle": "", "HD95_left_ventricle": "px", "EF_error": "points"}
+    assert (found["frame_px"] == 128).all() and found["unit"].groupby("measure").first().to_dict() == units
+    assert ("10 %", "HD95_left_ventricle (px at 128 px)") in downstream.overview(newer).index
+    assert ("10 %", "HD95_left_ventricle (mm)") in downstream.overview(newer.assign(HD95_unit="mm")).index
+    captions = [downstream.boxes(one, 1.0).get_supxlabel().replace("\n", " ") for one in (newer, table)]
+    assert ["measured on frames of 128 px" in words for words in captions] == [True, False]
 
 
 def test_a_table_may_be_packed(table, tmp_path):

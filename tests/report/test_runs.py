@@ -1,15 +1,19 @@
 """Folders in every state that a run may leave them in: what is whole is read, what is missing is named."""
 
+import json
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from echogan.errors import BadInput
 from echogan.report import progress
 from echogan.report.draw import draw
+from echogan.report.html import write_pages
 from echogan.report.runs import read_run, read_runs
+from tests.report.conftest import write_run
 
 
 def metrics_csv(folder):
@@ -29,6 +33,42 @@ def test_a_run_that_was_moved_keeps_its_architecture(run_folder, tmp_path):
     assert (read_run(moved).arch, read_run(moved).title) == ("wgan", "WGAN demo_ab12")
     (moved / "config.json").write_text("{}")
     assert read_run(moved).arch == "Downloads"
+
+
+@pytest.fixture
+def segmenter(run_folder):
+    """A segmenter's run beside that of an architecture: its readings are overlaps, its sheet 12 pictures in 3 columns each."""
+    folder = write_run(run_folder.parents[1], "segmenter", "unet")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "chosen_by": "error"}))
+    table = pd.read_csv(metrics_csv(folder))[["kimg", "epoch", "seconds", "split", "n_real"]]
+    table.assign(n_fake=None, error=0.1, Dice_left_ventricle=0.9, variety=1.0).to_csv(metrics_csv(folder), index=False)
+    cells = np.kron(np.tile([[10, 20, 30]], (6, 2)), np.ones((64, 64))).astype(np.uint8)
+    for sheet in (folder / "generated_samples").glob("*.png"):
+        Image.fromarray(cells).save(sheet)
+    return folder
+
+
+def test_a_segmenter_is_no_architecture_beside_the_others(segmenter):
+    experiments = segmenter.parents[1]
+    write_run(experiments, "newcomer", "first")  # an architecture of one's own is
+    runs = read_runs(experiments)
+    assert [run.arch for run in runs] == ["newcomer", "wgan"] and not any(run.problems for run in runs)
+
+
+@pytest.mark.parametrize("drawn_by", [draw, write_pages])
+def test_a_segmenter_that_is_asked_for_is_drawn_without_complaint(segmenter, tmp_path, drawn_by):
+    drawn = drawn_by(segmenter.parents[1], tmp_path / "results", "segmenter", "unet")
+    assert drawn.problems == [] and {path.parent for path in drawn.files} == {tmp_path / "results/segmenter/unet"}
+
+
+def test_the_sheet_of_a_segmenter_is_told_apart(segmenter, tmp_path):
+    for folder in (segmenter, shutil.copytree(segmenter, tmp_path / "Downloads/unet_ab12")):
+        figure = progress.figure(read_run(folder))
+        assert "fixed VAL frames" in figure.get_supxlabel() and "latents" not in figure.get_supxlabel()
+        heads = {ax.get_title(): ax.images[0].get_array().max() for ax in figure.axes if ax.get_title()}
+        moments = {f"{kimg} kimg": 30 for kimg in (0, 3, 30, 200)}
+        assert heads == {"image": 10, "mask": 20, **moments}
 
 
 def test_values_are_those_of_the_file_to_the_last_digit(run_folder):

@@ -1,7 +1,8 @@
 """Commands on what the pictures are good for: a segmenter, its Dice, and the experiment with synthetic echoes."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -44,13 +45,19 @@ def segmenter(
 
 
 @command
-def dice(run: RunName, frames: Frames, split: str = "TEST", out: Path | None = None, device: Device = "auto"):
+def dice(
+    run: RunName,
+    frames: Frames,
+    split: Literal["train", "val", "test"] = "test",
+    out: Path | None = None,
+    device: Device = "auto",
+):
     """Dice of a segmenter's masks and those of frames: how good it is or, of synthetic frames, whether they obey.
 
     Args:
         run: segmenter/NAME, the folder of its run, or a .safetensors file.
         frames: folder of frames with masks.
-        split: TRAIN, VAL or TEST of the frames.
+        split: which of the frames.
         out: CSV to write: a row per structure, its mean and standard error over patients.
         device: where to compute.
     """
@@ -60,14 +67,14 @@ def dice(run: RunName, frames: Frames, split: str = "TEST", out: Path | None = N
     from echogan.engine.launch import pick_device
     from echogan.files import write_text
 
-    part = load_frames(frames).split(split)
+    part = load_frames(frames).split(split.upper())
     model = load_segmenter(run, pick_device(device), schema(part))
     scores = obtained(model, part.images, part.masks, spacing(part))
-    table = overlap(scores, part).assign(split=split, segmenter=run)
+    table = overlap(scores, part).assign(split=split.upper(), segmenter=run)
     if out:
         write_text(out, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     told = [f"{name} {value:.3f}" for name, value in zip(table["structure"], table["Dice"])]
-    print(f"Dice of {len(part)} {split} frames of {shown(frames)} ({part.kind}): {', '.join(told)}")
+    print(f"Dice of {len(part)} {split.upper()} frames of {shown(frames)} ({part.kind}): {', '.join(told)}")
 
 
 @command
@@ -76,7 +83,7 @@ def plane(
     frames: Frames,
     synthetic: Positional[Annotated[Path, arg(metavar="SYNTHETIC")]],
     out: Out,
-    split: str = "TEST",
+    split: Literal["train", "val", "test"] = "test",
     n: int = 500,
     device: Device = "auto",
 ):
@@ -87,7 +94,7 @@ def plane(
         frames: folder of real frames.
         synthetic: folder of synthetic frames, e.g. made by `echogan synthesize`.
         out: picture to write, .png or .pdf.
-        split: TRAIN, VAL or TEST of the real frames.
+        split: which of the real frames.
         n: images a side at most: one of each patient, as many real as synthetic ones.
         device: where to compute.
     """
@@ -101,13 +108,13 @@ def plane(
     from echogan.report import style
 
     where = pick_device(device)
-    model, real, made = load_segmenter(run, where), load_frames(frames).split(split), load_frames(synthetic)
+    model, real, made = load_segmenter(run, where), load_frames(frames).split(split.upper()), load_frames(synthetic)
     size = min(real.size, made.size)  # enlarged, one side would be told by its blur
     sides = [resized(_one_each(part), size).numpy() for part in (real, made)]
     n = min(n, *map(len, sides))
     seen = [features(model, spread(images, n)) for images in sides]
     apart = told_apart(*seen)
-    space = f"deepest level of {run}, of images of {size} px. Real: {split}; {made.kind}. Hardware: {hardware(where)}"
+    space = f"deepest level of {run}, of images of {size} px. Real: {split.upper()}; {made.kind}. Hardware: {hardware(where)}"
     style.save(report.plane(principal_plane(*seen), apart, real.kind, space), out)
     print(f"told apart by the nearest neighbour: {apart:.0f} % (50 = indistinguishable), {shown(out)}")
 
@@ -159,7 +166,7 @@ def downstream(
         arms: training sets.
         shares: of the real patients in %, each with its number of seeds.
         kimg: thousands of pictures shown to each segmenter.
-        resolution: pixels that segmenters work at.
+        resolution: pixels that segmenters work at; HD95 is in mm where FRAMES tell these, else in pixels of FRAMES.
         ef: ejection fractions too, which need end diastole and end systole.
         device: where to train.
     """
@@ -171,14 +178,25 @@ def downstream(
     if not synthetic and any(ARMS[arm].synthetic for arm in arms):
         raise BadInput("training sets with synthetic frames need --synthetic FOLDER; or choose --arms real real_affine")
 
-    def made(share, seed):
-        return Path(synthetic.format(share=f"{100 * share:g}", seed=seed))
-
+    made = partial(_folder, synthetic)
+    for share, seed, _ in plan.cells():
+        made(share, seed)  # a pattern that names no folder fails before anything trains
     with Bar("downstream", "cell") as tell:
         table = experiment(load_frames(frames), made, out, plan, callback=tell)
     files = write(out / "downstream.csv", out)
     cells = len(table[["share", "seed", "arm"]].drop_duplicates())
     print(f"{cells} segmenters tested on {table['patient'].nunique()} patients; {len(files)} files in {shown(out)}")
+
+
+def _folder(pattern, share, seed):
+    """The folder of a cell's synthetic frames."""
+    try:
+        return Path(pattern.format(share=f"{100 * share:g}", seed=seed))
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise BadInput(
+            f"--synthetic {pattern!r} is no pattern of folders; write {{share}} and {{seed}} where these stand, as in "
+            "'syn/{share}_{seed}'"
+        ) from error
 
 
 def _share(text):

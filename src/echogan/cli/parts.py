@@ -264,7 +264,7 @@ def synthesized(plan, row, name):
             yield from generator(plan, row, name, percent, seed)
         yield filled(plan, row, name, percent, seed, place / f"{percent}_{seed}")
     out, judge = place / "dice.csv", _segmenter(plan, "masks")
-    words = ("dice", judge.path, place / "100_0", "--split", "TRAIN", "--out", out, *plan.device)
+    words = ("dice", judge.path, place / "100_0", "--split", "train", "--out", out, *plan.device)
     needs = (judge.weights("best"), place / "100_0" / "manifest.json")
     yield Step(f"dice spade/{name}", words, partial(fresh, out, *needs), needs)
     sight = place / "plane.png"

@@ -13,7 +13,7 @@ def report(run: RunName = "", html: bool = False, cards: bool = False, tables: b
     """Draw figures from the CSVs of runs, and tables into results/README.md; exit code 1 where something was missing.
 
     Args:
-        run: folder of a run or <arch>/<config>; default all runs in experiments/.
+        run: folder of a run or <arch>/<config>; default all runs in experiments/ but segmenters.
         html: write self-contained pages instead.
         cards: write MODEL_CARD.md and DATA_CARD.md of all runs instead, beside results/.
         tables: write the tables alone.

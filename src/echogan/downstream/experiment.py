@@ -19,7 +19,7 @@ from echogan.downstream.segmenter import Config
 from echogan.downstream.share import check_share, share_of
 from echogan.engine.feed import plain_feed
 from echogan.engine.launch import hardware, pick_device
-from echogan.errors import BadInput, nearest
+from echogan.errors import BadInput, at_least, nearest
 from echogan.files import write_text
 
 CSV = "downstream.csv"
@@ -60,8 +60,11 @@ class Plan:
         for arm in self.arms:
             if arm not in ARMS:
                 raise BadInput(f"no training set is called {arm!r}{nearest(arm, ARMS)}")
-        for share in self.seeds:
+        for share, n in self.seeds.items():
             check_share(share)
+            at_least(1, **{f"seeds of {100 * share:g} %": n})
+        if not self.cells():
+            raise BadInput("there is no segmenter to train; give one of --shares and one of --arms at least")
 
     def cells(self):
         """(share, seed, arm) of every cell, those that need one synthetic set together."""
@@ -139,10 +142,11 @@ def _cell(frames, synthesize, out, plan, share, seed, arm):
 def judged(segmenter, test, ef=True):
     """One row per patient of `test`: Dice and HD95 of every structure and, with `ef`, ejection fractions.
 
+    HD95 is in `HD95_unit`: mm where the frames tell them, else pixels of the frames, which are `frame_px` of them wide.
     `EF` is the data set's own, `EF_masks` by discs of the reference masks, `EF_obtained` by discs of the segmenter's.
     """
     masks = segment(segmenter, test.images)
-    rows = scored(masks, test).assign(HD95_unit="px" if spacing(test) is None else "mm")
+    rows = scored(masks, test).assign(HD95_unit="px" if spacing(test) is None else "mm", frame_px=test.size)
     if not ef:
         return rows
     rows["EF"] = test.index.groupby("patient")["EF"].first().to_numpy(float)

@@ -50,7 +50,7 @@ def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
     """A `FrameSet` of synthetic images with the masks that they were made of, all in TRAIN; `frames` has the masks.
 
     `run`: folder, <arch>/<config> or .safetensors of an architecture that fills masks, trained on the same labels. Images and
-    masks have its resolution. `callback(done, total)` counts images.
+    masks have its resolution, and pixels as much wider than those of `frames`. `callback(done, total)` counts images.
     """
     model, header = _filler(run, frames, kimg, device)
     drawn = draw(frames, wish)
@@ -67,7 +67,10 @@ def synthesize(run, frames, wish, kimg=None, device="cpu", callback=None):
         "drawn": asdict(wish),
         "warnings": ["view, phase and EF are those of the mask that an image was made of; nobody graded its quality"],
     }
-    return FrameSet(images, pd.DataFrame(drawn.rows), manifest, masks, frames.labels)
+    index = pd.DataFrame(drawn.rows)
+    if "spacing_mm" in index:
+        index["spacing_mm"] *= frames.size / model.config.resolution
+    return FrameSet(images, index, manifest, masks, frames.labels)
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,17 @@ def measured(table, share):
     return [arm for arm in both if both[arm].count() > 1]
 
 
+def frame_px(table):
+    """Side of the frames that were measured, None of a table from before it was told."""
+    sizes = table.get("frame_px", pd.Series(dtype=float)).dropna()
+    return int(sizes.iloc[0]) if len(sizes) else None
+
+
 def summary(table):
-    """One row per share, training set and measure: n patients, mean, sd, and p against `real` of the same share."""
+    """One row per share, training set and measure: n patients, mean, sd, p against `real` of the same share, and the unit.
+
+    Pixels are those of frames of `frame_px`, where the table tells it, whatever size segmenters work at.
+    """
     rows = []
     columns = [name for name in table if name.startswith(("Dice_", "HD95_")) and name != "HD95_unit"]
     if "EF_obtained" in table:
@@ -77,12 +86,17 @@ def summary(table):
             for arm, values in wide.items():
                 p = paired_p(values, wide[BASE]) if BASE in wide and arm != BASE else np.nan
                 rows.append((share, arm, column, values.count(), values.mean(), values.std(), p))
-    return pd.DataFrame(rows, columns=["share", "arm", "measure", "n", "mean", "sd", "p_against_real"])
+    found = pd.DataFrame(rows, columns=["share", "arm", "measure", "n", "mean", "sd", "p_against_real"])
+    units, size = {"HD95": table["HD95_unit"].iloc[0], "EF": "points"}, frame_px(table)
+    found["unit"] = [units.get(name.partition("_")[0], "") for name in found["measure"]]
+    return found.assign(frame_px=size) if size else found
 
 
 def overview(table):
     """`summary` as strings for a page: share and measure down, training sets across, mean ± sd, * where p < 0.05."""
-    rows = summary(table)
+    rows, size = summary(table), frame_px(table)
+    told = {"mm": " (mm)", "px": f" (px at {size} px)" if size else " (px)"}
+    rows["measure"] += rows["unit"].map(told).fillna("")
     stars = np.where(rows["p_against_real"] < 0.05, " *", "")
     rows["text"] = [f"{mean:.3g} ± {sd:.2g}{star}" for mean, sd, star in zip(rows["mean"], rows["sd"], stars)]
     rows[unit(table)] = [f"{100 * share:g} %" for share in rows["share"]]
@@ -258,10 +272,11 @@ def _p(p):
 def _caption(table, share, note):
     part = table if share is None else table[np.isclose(table["share"], share)]
     seeds = part.groupby("share")["seed"].nunique()
-    kind = part["data"].iloc[0]
+    kind, size = part["data"].iloc[0], frame_px(table)
+    how = f"{_told(seeds)}, measured on frames of {size} px" if size else _told(seeds)
     return (
         f"Data: {kind}{style.simulated(kind)}. Split: TEST, {part['patient'].nunique()} {unit(table)}. "
-        f"Segmenters: {part['size'].iloc[0]} px, {part['kimg'].iloc[0]:g} kimg each, {_told(seeds)}. Encoder: none needed. "
+        f"Segmenters: {part['size'].iloc[0]} px, {part['kimg'].iloc[0]:g} kimg each, {how}. Encoder: none needed. "
         f"Hardware: {', '.join(sorted(part['hardware'].unique()))}. {note}."
     )
 

@@ -30,7 +30,7 @@ def draw(experiments, results, arch=None, config=None, callback=None):
     """
     runs = read_runs(experiments, arch, config)
     if not runs:
-        what = "/".join(filter(None, (arch, config))) or "any run"
+        what = "/".join(filter(None, (arch, config))) or "any architecture"
         return Drawn(problems=[f"{experiments} has no data of {what}; train one with `echogan train ARCH CONFIG`"])
     drawn, jobs = Drawn(), plan(runs, Path(results), alone=config is not None)
     for done, (path, make) in enumerate(jobs):

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from echogan.errors import BadInput
 from echogan.report import style
+from echogan.report.run import SEGMENTER
 
 GIF_LIMIT = 1_000_000  # bytes
 LATENTS, FRAMES = "fixed latents", "fixed VAL frames"  # what pictures are made of
@@ -15,6 +16,7 @@ PANELS = {  # what stands beside each other in a sheet of a run that makes image
     "pix2pix": ("edge", "painted", "real"),
     "spade": ("mask", "synthetic", "real"),
     "cyclegan": ("input", "enhanced", ""),  # the way back or, where there is none, what was added
+    SEGMENTER: ("image+mask", "obtained"),
 }
 FEW, ACROSS = 4, 7  # with so few columns, moments stand below each other, each with so many pictures
 ROOM = 42  # pictures that a figure of every config has room for
@@ -25,7 +27,7 @@ LONG = 10  # rows, beyond which they stand in two columns
 def panels_of(arch, given=""):
     """Names of the pictures beside each other in a sheet of translations; `given`: the inputs, where the config chooses them."""
     first, *rest = PANELS.get(arch, ("input", "made", "aim"))
-    return *(given.split("+") if given else (first,)), *rest
+    return *(given or first).split("+"), *rest
 
 
 @style.styled

@@ -20,6 +20,7 @@ ARCHITECTURES = {
     "cyclegan": "CycleGAN",
     "spade": "SPADE",
 }
+SEGMENTER = "segmenter"  # trained by the same engine, but no architecture: its readings are overlaps
 CHOOSES = ("VAL", "TRAIN")  # whose readings make a curve; TEST reports once, in a table of its own (`held_out`)
 REPORTS = ("TEST", "ALL")
 STAGES = ("generate", "translate")  # images from noise; images made of images, such as reconstructions

@@ -7,19 +7,23 @@ from echogan.config import RunFolder
 from echogan.errors import BadInput
 from echogan.files import read_json
 from echogan.report import legacy
-from echogan.report.run import ARCHITECTURES, Run, waits
+from echogan.report.run import ARCHITECTURES, SEGMENTER, Run, waits
 from echogan.report.tables import read_table
 
 
 def read_runs(experiments, arch=None, config=None):
-    """Every run under `experiments` (of one architecture, of one config), sorted by name; an empty list for none."""
+    """Every run under `experiments` (of one architecture, of one config), sorted by name; an empty list for none.
+
+    Segmenters, which are no architecture, are read where they are asked for.
+    """
     experiments = Path(experiments)
     if not experiments.is_dir():
         raise BadInput(f"{experiments} is not a folder; train a run first with `echogan train ARCH CONFIG`")
     folders = sorted(
         experiments.glob(f"{arch or '*'}/{config or '*'}"), key=lambda f: (f.parent.name, _natural(f.name))
     )
-    return [read_run(folder) for folder in folders if _is_run(folder)]
+    runs = [read_run(folder) for folder in folders if _is_run(folder)]
+    return runs if arch else [run for run in runs if run.arch != SEGMENTER]
 
 
 def read_run(folder):
@@ -30,12 +34,15 @@ def read_run(folder):
     where, run = RunFolder(folder), Run(folder.parent.name, folder.name, folder=folder)
     run.config = _config(where.config, run.problems)
     told = str(run.config.get("arch"))
-    if run.arch not in ARCHITECTURES and told in ARCHITECTURES:  # a run that was moved stands in any folder
+    if run.arch not in ARCHITECTURES and told in (
+        *ARCHITECTURES,
+        SEGMENTER,
+    ):  # a run that was moved stands in any folder
         run.arch = told
     run.losses, lost = read_table(where.losses, wanted=("seconds",))
     run.metrics, more = read_table(where.metrics, wanted=("seconds", "split", "n_real", "n_fake"))
     run.problems += lost + more + _stopped(run)
-    if len(run.metrics) and not run.measured:
+    if len(run.metrics) and not run.measured and run.arch != SEGMENTER:
         run.problems.append("metrics.csv has no reading of any known metric")
     run.sheets = sheets(where.samples)
     if not run.sheets and run.name == run.listed:  # further seeds count by their readings alone
