@@ -1,5 +1,6 @@
 """A recording in, a recording of the same kind out, and nothing else in it changed."""
 
+import re
 import tracemalloc
 from zlib import crc32
 
@@ -13,6 +14,7 @@ from echogan.enhancement.media import open_medium
 from echogan.enhancement.steady import flicker
 from echogan.enhancement.stream import Wanted, enhance_array, enhanced
 from echogan.errors import BadInput
+from echogan.preprocessing.recordings import read_video as read_recording
 from echogan.sector import ECHONET
 from tests.data.studies import beating, write_avi
 from tests.enhancement.stand_ins import FAN, blur, gain, identity, restless, scan, sharpen, write_png
@@ -125,8 +127,8 @@ def boxed(frames, top, left, side):
     return pictures
 
 
-def write_colour_avi(path, pictures):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"FFV1"), 25, pictures.shape[2:0:-1])
+def write_colour_avi(path, pictures, codec="FFV1"):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, pictures.shape[2:0:-1])
     for picture in pictures:
         writer.write(picture)
     writer.release()
@@ -147,6 +149,20 @@ def test_a_small_box_of_flow_is_not_enhanced_as_tissue(tmp_path, kind, side, flo
     with pytest.raises(BadInput, match=r"has colour in 2\.4% of its sector, above 1% .*, or --force it"):
         enhance_file(source, out, gain)
     assert not out.exists() and "colour" in enhance_file(source, out, gain, Wanted(force=True)).refused
+
+
+@pytest.mark.parametrize("codec, kind", [("FFV1", "avi"), ("MJPG", "avi"), ("mp4v", "mp4")])
+def test_flow_that_begins_late_is_refused_as_flow_from_the_start_is(tmp_path, codec, kind):
+    grey, flow = boxed(scan(24), 60, 72, 0), boxed(scan(24), 60, 72, 13)
+    late = write_colour_avi(tmp_path / f"late.{kind}", np.concatenate([grey[:9], flow[9:]]), codec)
+    early = write_colour_avi(tmp_path / f"early.{kind}", flow, codec)
+    for read in (lambda path: enhance_file(path, tmp_path / f"out.{kind}", gain), read_recording):
+        said = []
+        for path in (early, late):
+            with pytest.raises(BadInput, match=r"(of|in) its (ultrasound|sector)") as refused:
+                read(path)
+            said.append(re.sub(r"late|early|[\d.]+", "", str(refused.value)))
+        assert said[0] == said[1]
 
 
 def test_the_coloured_probe_mark_of_echonet_is_no_flow(tmp_path):
