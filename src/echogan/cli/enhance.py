@@ -248,6 +248,20 @@ def _said(case, data, split, encoder, device):
     return (
         f"{case.kind} ({data.fingerprint()}), {split}: {len(case.low)} low-quality pictures of {patients} patients at "
         f"{case.low.shape[-1]} px against their truth, inside the sector; texture, FID and KID against {len(case.good)} held-out "
-        f"Good frames; encoder {encoder.name if encoder else 'none'}; {len(case.clips)} clips; ± is half the 95 % interval over "
-        f"patients; measured on {hardware(device)}"
+        f"Good frames; encoder {encoder.name if encoder else 'none'}; {len(case.clips)} clips; {_rested(case)}± is half the 95 % "
+        f"interval over patients; measured on {hardware(device)}"
     )
+
+
+def _rested(case):
+    """How many pictures, and patients, the measures of regions rest on; nothing where there are no regions."""
+    from echogan.enhancement.judge import resting
+    from echogan.enhancement.measures import LEAST
+
+    whole, found = len(set(case.patients)), resting(case)
+    told = [
+        f"{names} on {large.sum()} of {len(large)} pictures ({len(set(case.patients[large]))} of {whole} patients)"
+        for names, large in found.items()
+    ]
+    some = any(large.any() for large in found.values())
+    return f"regions of less than {LEAST} px say nothing, which leaves {', '.join(told)}; " if some else ""
