@@ -105,8 +105,9 @@ def _read(out, path):
 
 
 def _done(entry):
-    paths = {"path": Path(entry["path"]), "source": Path(entry["source"]), "files": list(map(Path, entry["files"]))}
-    return Done(**{**entry, **paths, "shape": tuple(entry["shape"]), "box": tuple(entry["box"])})
+    said: dict = {**entry, "shape": tuple(entry["shape"]), "box": tuple(entry["box"])}
+    said |= {"path": Path(entry["path"]), "source": Path(entry["source"]), "files": list(map(Path, entry["files"]))}
+    return Done(**said)
 
 
 def _plain(value):
