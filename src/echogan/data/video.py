@@ -113,8 +113,8 @@ def _retrieved(path, chosen, backend, options):
     for number in range(max(chosen) + 1):
         if not capture.grab():
             return
-        ok, frame = capture.retrieve() if number in chosen else (False, None)
-        if ok:
+        frame = capture.retrieve()[1] if number in chosen else None
+        if frame is not None:
             yield number, frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
 
 
