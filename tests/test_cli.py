@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from echogan import cli
 from echogan.cli import COMMANDS, main
 from echogan.cli.train import choices_of
 from echogan.config import folder
@@ -336,3 +337,21 @@ def test_doctor_names_what_it_finds(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("ECHOGAN_WEIGHTS", str(tmp_path))
     run("doctor")
     assert "echogan weights --install inception2015" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["train", "wgan", "demo"], "the same command goes on from what it has kept"),
+        (["official", "train", "E1"], "the same command goes on from what it has kept"),
+        (["official", "generate", "E1.pkl"], "nothing half written is left, so the same command may be given again"),
+        (["export", "IN", "OUT"], "nothing half written is left, so the same command may be given again"),
+        (["enhance", "IN", "OUT"], "what is written is whole, and of a folder the same command makes the rest"),
+    ],
+)
+def test_an_interrupt_promises_what_the_command_keeps(words, said, capsys, monkeypatch):
+    def interrupted(**settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.app, "cli", interrupted)
+    assert main(words) == 1 and capsys.readouterr().err == f"echogan: interrupted; {said}\n"

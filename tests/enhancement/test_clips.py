@@ -1,6 +1,8 @@
 """A recording in, a recording of the same kind out, and nothing else in it changed."""
 
+import re
 import tracemalloc
+from dataclasses import replace
 from zlib import crc32
 
 import cv2
@@ -8,11 +10,13 @@ import numpy as np
 import pytest
 
 from echogan.data.video import open_video, read_video
-from echogan.enhancement.clips import enhance_file, enhance_path, sector_mask
+from echogan.enhancement.clips import Report, enhance_file, enhance_path, sector_mask
 from echogan.enhancement.media import open_medium
 from echogan.enhancement.steady import flicker
 from echogan.enhancement.stream import Wanted, enhance_array, enhanced
+from echogan.enhancement.unfinished import plan_of, unfinished
 from echogan.errors import BadInput
+from echogan.preprocessing.recordings import read_video as read_recording
 from echogan.sector import ECHONET
 from tests.data.studies import beating, write_avi
 from tests.enhancement.stand_ins import FAN, blur, gain, identity, restless, scan, sharpen, write_png
@@ -125,8 +129,8 @@ def boxed(frames, top, left, side):
     return pictures
 
 
-def write_colour_avi(path, pictures):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"FFV1"), 25, pictures.shape[2:0:-1])
+def write_colour_avi(path, pictures, codec="FFV1"):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, pictures.shape[2:0:-1])
     for picture in pictures:
         writer.write(picture)
     writer.release()
@@ -147,6 +151,20 @@ def test_a_small_box_of_flow_is_not_enhanced_as_tissue(tmp_path, kind, side, flo
     with pytest.raises(BadInput, match=r"has colour in 2\.4% of its sector, above 1% .*, or --force it"):
         enhance_file(source, out, gain)
     assert not out.exists() and "colour" in enhance_file(source, out, gain, Wanted(force=True)).refused
+
+
+@pytest.mark.parametrize("codec, kind", [("FFV1", "avi"), ("MJPG", "avi"), ("mp4v", "mp4")])
+def test_flow_that_begins_late_is_refused_as_flow_from_the_start_is(tmp_path, codec, kind):
+    grey, flow = boxed(scan(24), 60, 72, 0), boxed(scan(24), 60, 72, 13)
+    late = write_colour_avi(tmp_path / f"late.{kind}", np.concatenate([grey[:9], flow[9:]]), codec)
+    early = write_colour_avi(tmp_path / f"early.{kind}", flow, codec)
+    for read in (lambda path: enhance_file(path, tmp_path / f"out.{kind}", gain), read_recording):
+        said = []
+        for path in (early, late):
+            with pytest.raises(BadInput, match=r"(of|in) its (ultrasound|sector)") as refused:
+                read(path)
+            said.append(re.sub(r"late|early|[\d.]+", "", str(refused.value)))
+        assert said[0] == said[1]
 
 
 def test_the_coloured_probe_mark_of_echonet_is_no_flow(tmp_path):
@@ -189,6 +207,66 @@ def test_a_broken_file_among_good_ones(tmp_path):
     assert sorted(d.path.relative_to(tmp_path / "out").as_posix() for d in result.done) == ["deep/0.avi", "deep/1.avi"]
     assert len(result.failed) == 2 and "black.png shows no ultrasound sector" in " ".join(result.failed)
     assert sorted(p.name for p in (tmp_path / "out").rglob("*") if p.is_file()) == ["0.avi", "1.avi"]
+
+
+def test_a_folder_that_was_stopped_goes_on_for_an_equal_call_alone(tmp_path):
+    for name in ("a.png", "deep/b.png", "deep/c.png"):
+        write_png(tmp_path / "in" / name, scan(1, seed=ord(name[-5]))[0])
+    wanted, made, out = Wanted(origin="a run"), [], tmp_path / "out"
+    report = Report(lambda done, page: page.write_text(done.path.name), "short")
+
+    def stopped(images, strength):
+        made.append(1)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return gain(images, strength)
+
+    with pytest.raises(KeyboardInterrupt):
+        enhance_path(tmp_path / "in", out, stopped, wanted, report=report)
+    (out / "deep").mkdir(exist_ok=True)
+    (out / "deep" / ".b.png.4711.partial.png").write_bytes(b"half")  # what kill -9 leaves
+    write_png(out / "deep" / "b.png", scan(1)[0])  # whole, but stopped before its report
+    for other in (replace(wanted, strength=0.5), replace(wanted, origin="another run"), Wanted()):
+        with pytest.raises(BadInput, match=r"out holds unfinished work of other settings"):
+            enhance_path(tmp_path / "in", out, gain, other, report=report)
+    result = enhance_path(tmp_path / "in", out, stopped, wanted, report=report)
+    assert len(made) == 4 and not result.failed  # one whole, one stopped, then the two that were left
+    unbroken = enhance_path(tmp_path / "in", tmp_path / "whole", gain, wanted, report=report)
+    contents = [
+        {p.relative_to(f): p.read_bytes() for p in sorted(f.rglob("*")) if p.is_file()}
+        for f in (out, tmp_path / "whole")
+    ]
+    assert contents[0] == contents[1] and len(contents[0]) == 6
+    assert [done.changed for done in result.done] == [done.changed for done in unbroken.done]
+    assert [done.source for done in result.done] == [done.source for done in unbroken.done]
+    with pytest.raises(BadInput, match="out exists and is not empty; choose another folder"):
+        enhance_path(tmp_path / "in", out, gain, wanted, report=report)
+
+
+def test_two_programs_do_not_write_one_folder(tmp_path):
+    write_png(tmp_path / "in" / "a.png", scan(1)[0])
+    plan = plan_of(tmp_path / "in", ["a.png"], Wanted(origin="a run"), "")
+    with unfinished(tmp_path / "out", plan), pytest.raises(BadInput, match=r"out is being written by another program"):
+        enhance_path(tmp_path / "in", tmp_path / "out", gain, Wanted(origin="a run"))
+
+
+def test_every_recording_has_a_report_of_its_own_and_none_is_replaced(tmp_path):
+    for name in ("clip 1.avi", "deep/clip 1.avi"):
+        write_avi(tmp_path / "in" / name, scan(2))
+    write_png(tmp_path / "in" / "clip 1.png", scan(1)[0])
+    report = Report(lambda done, page: page.write_text(done.path.name), "")
+    enhance_path(tmp_path / "in", tmp_path / "out", gain, report=report)
+    pages = {p.relative_to(tmp_path / "out").as_posix(): p.read_text() for p in (tmp_path / "out").rglob("*.html")}
+    assert pages == {
+        "clip 1.avi_trust.html": "clip 1.avi", "clip 1.png_trust.html": "clip 1.png",
+        "deep/clip 1_trust.html": "clip 1.avi",
+    }  # fmt: skip
+    for there in ("one_trust.html", "one_trust.png"):
+        (tmp_path / there).write_text("of another")
+        with pytest.raises(BadInput, match=rf"{there} is there already; choose another name, nothing is replaced"):
+            enhance_path(tmp_path / "in" / "clip 1.avi", tmp_path / "one.avi", gain, report=report)
+        assert (tmp_path / there).read_text() == "of another" and not (tmp_path / "one.avi").exists()
+        (tmp_path / there).unlink()
 
 
 def test_a_failure_half_way_leaves_no_file(tmp_path):

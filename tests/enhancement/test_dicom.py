@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -71,7 +72,25 @@ def test_keep_surround_changes_nothing_outside_but_the_mark_and_warns_of_text(so
     before, after, mask = pydicom.dcmread(source).pixel_array, pydicom.dcmread(done.path).pixel_array, mask_of(source)
     rest = ~mask & ~boxed(done.box)
     assert np.array_equal(before[:, rest], after[:, rest]) and before[:, rest].max() > 100
-    assert "text outside its sector" in done.warnings[-1] and pydicom.dcmread(done.path).BurnedInAnnotation == "YES"
+    assert any("text outside its sector" in said for said in done.warnings)
+    assert pydicom.dcmread(done.path).BurnedInAnnotation == "YES"
+
+
+def test_text_inside_the_sector_is_told_and_only_what_is_known_to_be_clean_is_called_so(tmp_path):
+    clean = scan(8)
+    named = clean.copy()
+    for picture in named:
+        cv2.putText(picture, "ID 4711", (130, 120), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 255, 1, cv2.LINE_AA)
+    said, called = {}, {}
+    for name, frames in (("clean", clean), ("named", named), ("still", named[:1])):
+        source = dicoms.write(tmp_path / f"{name}.dcm", frames, BOX, **TAGS)
+        done = enhance_file(source, tmp_path / f"{name}_out.dcm", gain)
+        said[name] = [sentence for sentence in done.warnings if "inside its sector" in sentence]
+        called[name] = pydicom.dcmread(done.path).get("BurnedInAnnotation")
+    assert called == {"clean": "NO", "named": None, "still": None}
+    assert not said["clean"] and not said["still"]
+    assert len(said["named"]) == 1 and said["named"][0].startswith(str(tmp_path / "named.dcm"))
+    assert said["named"][0].endswith("which was kept: look for names")
 
 
 def test_the_patient_is_kept_when_asked_and_the_source_is_named(source, tmp_path):

@@ -1,16 +1,20 @@
 """The table of enhancers, on pictures whose truth is known."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from echogan.cli import main
+from echogan.cli.enhance import _rested
 from echogan.config import Settings
 from echogan.data.frames import COLUMNS, FrameSet, save_index
 from echogan.data.images import write_png
 from echogan.enhancement.baselines import METHODS
-from echogan.enhancement.judge import Case, case_of, method_of, rate
+from echogan.enhancement.judge import Case, case_of, method_of, rate, resting
+from echogan.enhancement.measures import gcnr
 from echogan.enhancement.supervised import Config, load_supervised, train_supervised
 from echogan.enhancement.table import GOAL, MEASURES, legend, named_in, printed, rows_of, winners
 from echogan.errors import BadInput
@@ -93,6 +97,20 @@ def test_errors_count_patients_not_pictures(case, table):
     of_patient = values.reshape(5, 2).mean(1)
     assert table["identity"]["MAE"].value == pytest.approx(values.mean())
     assert table["identity"]["MAE"].error == pytest.approx(of_patient.std(ddof=1) / np.sqrt(5))
+
+
+def test_a_table_tells_how_many_pictures_the_measures_of_regions_rest_on(case):
+    cut = case.masks.copy()
+    cut[[0, 1, 2]] = 0  # the first patient, and one picture of the second, without regions
+    cut[4][cut[4] == LABELS["left ventricle"]] = 0
+    some = replace(case, masks=cut)
+    assert {name: where.tolist().count(True) for name, where in resting(some).items()} == {
+        "CNR and gCNR": 6, "KS_A": 7, "KS_B": 6,
+    }  # fmt: skip
+    assert "which leaves CNR and gCNR on 6 of 10 pictures (4 of 5 patients), KS_A on 7 of 10" in _rested(some)
+    assert _rested(replace(case, masks=None)) == ""
+    one, other = (np.indices((20, 20)).sum(0) % 2 == parity for parity in (0, 1))
+    assert gcnr(np.random.default_rng(0).integers(0, 256, (20, 20)), one, other) > 0.3 and "0.4" in MEASURES["gCNR"][1]
 
 
 def test_the_table_prints_what_wins_in_bold(table):

@@ -20,12 +20,23 @@ from echogan.cli import enhance, trust
 from echogan.cli import report, study, start
 # fmt: on
 
+GOES_ON = (
+    "train",
+    "sweep",
+    "study",
+    "demo",
+    "extract",
+    "segmenter",
+    "downstream",
+    "official train",
+)  # from what they keep
 SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
 
 
 def main(argv=None):
     """Run one command; returns its exit code."""
-    word = (sys.argv[1:] if argv is None else argv)[:1]
+    words = sys.argv[1:] if argv is None else argv
+    word = words[:1]
     if word and not word[0].startswith("-") and word[0] not in COMMANDS:  # tyro would answer --help of anything
         print(f"echogan: there is no command {word[0]!r}{nearest(word[0], COMMANDS)}", file=sys.stderr)
         return 2
@@ -35,13 +46,22 @@ def main(argv=None):
         print(f"echogan: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("echogan: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(f"echogan: interrupted; {after_interrupt(words)}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `echogan inspect ... | head` has seen enough; the shutdown's own flush must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SystemExit as end:  # tyro: 0 after --help, 2 after wrong usage; doctor: 1
         return end.code or 0
     return 0
+
+
+def after_interrupt(words):
+    """What the same command would do now."""
+    if {" ".join(words[:1]), " ".join(words[:2])} & set(GOES_ON):
+        return "the same command goes on from what it has kept"
+    if words[:1] == ["enhance"]:
+        return "what is written is whole, and of a folder the same command makes the rest"
+    return "nothing half written is left, so the same command may be given again"
 
 
 def program():

@@ -35,6 +35,7 @@ def enhance(
     """Enhance recordings with a trained run: the same kind, size, depth and frame rate. Research use only.
 
     Only pixels inside the ultrasound sector change; at strength 0 none does. AVI is written without loss (FFV1), MP4 is lossy.
+    Nothing is replaced. Of a folder that was interrupted, even by kill -9, the same command makes the rest.
 
     Args:
         source: PNG (8 or 16 bits), AVI, MP4 or DICOM (.dcm or not; comes out grey, marked, without patient tags), or a folder.
@@ -48,8 +49,8 @@ def enhance(
         training: folder of frames whose like are enhanced; default, the frames that the run was trained on, as it remembers them.
         keep_surround: DICOM: keep what lies around the sector, names that are burnt in too, instead of blanking it.
         keep_patient: DICOM: keep the tags that name the patient and the study.
-        force: enhance what would be refused (colour, unlike the training frames), and mark it in the picture.
-        report: what to write of every recording as OUT_trust.html and .png: quick = 8 of its frames; full = 32, further moments
+        force: enhance what would be refused (colour, but not of a DICOM; unlike the training frames), and mark it in the picture.
+        report: what to write of each recording as OUT_trust.html and .png: quick = 8 of its frames; full = 32, further moments
             of training, and whether lesions appear or vanish; none = nothing. A DICOM is shown blank around its sector always.
         segmenter: run of `echogan segmenter`: does it find the same ventricle, and ejection fraction, before and after?
         kimg: moment of the run's training; the nearest kept weights are used.
@@ -65,10 +66,9 @@ def enhance(
     enhancer, wish = load_enhancer(run, kimg, where), wished(report == "full", segmenter, where)
     known, origin = _range(enhancer, training), f"{enhancer.name}, weights sha256 {enhancer.sha256}"
     wanted = Wanted(strength, temporal, sector, beside, residual, force, known, keep_surround, keep_patient, origin)
+    pages = None if report == "none" else report_beside(run, enhancer, wanted, wish, f"{report} {segmenter}".strip())
     with Bar("enhance", "recording") as tell:
-        result = enhance_path(source, out, enhancer, wanted, tell)
-    if report != "none":
-        result.failed += report_beside(result.done, run, enhancer, wanted, wish)
+        result = enhance_path(source, out, enhancer, wanted, tell, pages)
     for sentence in (*result.warnings, *result.failed):
         print(f"echogan: {sentence}", file=sys.stderr)
     for done in result.done:
@@ -248,6 +248,20 @@ def _said(case, data, split, encoder, device):
     return (
         f"{case.kind} ({data.fingerprint()}), {split}: {len(case.low)} low-quality pictures of {patients} patients at "
         f"{case.low.shape[-1]} px against their truth, inside the sector; texture, FID and KID against {len(case.good)} held-out "
-        f"Good frames; encoder {encoder.name if encoder else 'none'}; {len(case.clips)} clips; ± is half the 95 % interval over "
-        f"patients; measured on {hardware(device)}"
+        f"Good frames; encoder {encoder.name if encoder else 'none'}; {len(case.clips)} clips; {_rested(case)}± is half the 95 % "
+        f"interval over patients; measured on {hardware(device)}"
     )
+
+
+def _rested(case):
+    """How many pictures, and patients, the measures of regions rest on; nothing where there are no regions."""
+    from echogan.enhancement.judge import resting
+    from echogan.enhancement.measures import LEAST
+
+    whole, found = len(set(case.patients)), resting(case)
+    told = [
+        f"{names} on {large.sum()} of {len(large)} pictures ({len(set(case.patients[large]))} of {whole} patients)"
+        for names, large in found.items()
+    ]
+    some = any(large.any() for large in found.values())
+    return f"regions of less than {LEAST} px say nothing, which leaves {', '.join(told)}; " if some else ""

@@ -129,18 +129,16 @@ def _caption(found, shows, enhancer, wanted, moments, machine):
     return ". ".join(parts) + "."
 
 
-def report_beside(recordings, run, enhancer, wanted, wish):
-    """Write OUT_trust.html and .png beside each enhanced recording (`Done`); returns the sentences on what failed."""
-    from echogan.enhancement.clips import stem_of
+def report_beside(run, enhancer, wanted, wish, told):
+    """The `Report` that writes a page and its picture beside each enhanced recording; `told` as there."""
+    from echogan.enhancement.clips import Report
 
-    failed, n = [], FULL if wish.full or wish.segment else QUICK
-    for done in recordings:
-        try:
-            shows = _of_recording(done.source, n, wanted.sector)
-            report(run, enhancer, shows, wanted, done.path.with_name(f"{stem_of(done.path)}_trust.html"), wish)
-        except BadInput as error:
-            failed.append(str(error))
-    return failed
+    n = FULL if wish.full or wish.segment else QUICK
+
+    def write(done, page):
+        report(run, enhancer, _of_recording(done.source, n, wanted.sector), wanted, page, wish)
+
+    return Report(write, told)
 
 
 def wished(full, segmenter, device, moments=MOMENTS):

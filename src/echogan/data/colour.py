@@ -8,6 +8,23 @@ import numpy as np
 
 MEAN_CHROMA = 6  # grey levels, on average over the ultrasound
 COLOURED, COLOURED_SHARE = 40, 0.01  # or this many in this share of its pixels: a small flow box
+LOOKED_AT = 16  # frames of a film in which colour is looked for: flow may begin late
+
+
+class Glance:
+    """Shown a film frame by frame, it keeps `LOOKED_AT` of them or more, less than twice as many, evenly spread: `kept`."""
+
+    def __init__(self):
+        self.kept, self.step = {}, 1  # {number: frame}
+
+    def add(self, number, frame):
+        """The next frame; whoever shows it must not write to it again."""
+        if number % self.step:
+            return
+        self.kept[number] = frame
+        if len(self.kept) == 2 * LOOKED_AT:
+            self.step *= 2
+            self.kept = {i: frame for i, frame in self.kept.items() if i % self.step == 0}
 
 
 def chroma(picture):

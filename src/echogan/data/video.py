@@ -3,10 +3,9 @@
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -14,14 +13,13 @@ import numpy as np
 
 from echogan.data import jpeg
 from echogan.data.clip import Clip
+from echogan.data.colour import LOOKED_AT
 from echogan.data.limits import check_size
 from echogan.errors import BadInput
 from echogan.sector import ECHONET, STUDY_SIZE
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".gif")
 KIND = "ultrasound video"
-
-
 _SILENT = 0
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg asks once, when its first file is opened or written
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
@@ -38,8 +36,10 @@ class _Unfit(Exception):
     """A way of decoding that does not fit the file."""
 
 
-def read_video(path):
+def read_video(path, glance=None):
     """Frames uint8 (T, H, W), grey, and frames per second (None where the file does not say).
+
+    `glance` (a `Glance`) is shown what is decoded in colour on the way, which of Motion JPEG is nothing.
 
     A file that is missing, does not decode, breaks off before the frames its header promises, or claims a size that no
     scanner has is a `BadInput`.
@@ -48,7 +48,7 @@ def read_video(path):
     if not path.is_file():
         raise BadInput(f"{path} is missing; check the name, or restore the file")
     with _quiet():
-        frames, fps, promised = _motion_jpeg(path) or _any_codec(path)
+        frames, fps, promised = _motion_jpeg(path) or _any_codec(path, glance)
     if not len(frames):
         raise BadInput(_no_video(path))
     # Only AVI counts its frames; other containers estimate them from the duration.
@@ -78,16 +78,44 @@ class Film:
         """Yield grey uint8 (H, W), again at every call."""
         return self.walk(self.path)
 
-    def colours(self, n=8):
-        """The first `n` frames in colour, uint8 (n, H, W, 3) in BGR."""
-        return colours(self.path, n)
+    def colours(self, n=LOOKED_AT):
+        """At most `n` frames spread over the film, in colour: uint8 (n, H, W, 3) in BGR."""
+        return np.array([*colours(self.path, self.shape[0], n).values()])
 
 
-def colours(path, n=8):
-    """`Film.colours` of the video at `path`, of which no more is decoded."""
+def colours(path, count, n=LOOKED_AT):
+    """{number: frame uint8 (H, W, 3) in BGR} of `n` of the `count` frames of the video at `path`, from the first to the last."""
+    chosen = set(np.linspace(0, count - 1, min(n, count)).round().astype(int).tolist())
+    ways = [_packets, *(partial(_retrieved, backend=b, options=o) for b, o in _BACKENDS)]
     with _quiet():
-        frames = list(islice(_until_end(cv2.VideoCapture(str(path))), n))
-    return np.array([frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in frames])
+        for way in ways:
+            with suppress(_Unfit):
+                if found := dict(way(path, chosen)):
+                    return found
+    return {}
+
+
+def _packets(path, chosen):
+    """Yield (number, frame in colour) of those JPEG packets, and decode no other; errors as in `_walk_lumas`."""
+    capture = _motion_jpeg_packets(path)
+    shape = _size(capture, path)
+    for number, packet in enumerate(_until_end(capture)):
+        if number in chosen:
+            frame = cv2.imdecode(packet, cv2.IMREAD_COLOR) if _whole(packet, shape) else None
+            if frame is None or frame.shape[:2] != shape:
+                raise _Unfit
+            yield number, frame
+
+
+def _retrieved(path, chosen, backend, options):
+    """Yield (number, frame in colour) of those frames as one backend of OpenCV decodes them, and convert no other."""
+    capture = cv2.VideoCapture(str(path), backend, options)
+    for number in range(max(chosen) + 1):
+        if not capture.grab():
+            return
+        frame = capture.retrieve()[1] if number in chosen else None
+        if frame is not None:
+            yield number, frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
 
 
 def open_video(path):
@@ -161,10 +189,15 @@ def _hashed(path):
 def _walk_lumas(path):
     """Yield the luma of each JPEG packet; `_Unfit` where one is damaged or the file is anything else."""
     with _quiet():
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-        if not capture.isOpened() or int(capture.get(cv2.CAP_PROP_FOURCC)) != _MOTION_JPEG:
-            raise _Unfit
-        yield from _lumas(capture, path)
+        yield from _lumas(_motion_jpeg_packets(path), path)
+
+
+def _motion_jpeg_packets(path):
+    """A capture that reads the JPEG packets of the file; `_Unfit` where it is anything else."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    if not capture.isOpened() or int(capture.get(cv2.CAP_PROP_FOURCC)) != _MOTION_JPEG:
+        raise _Unfit
+    return capture
 
 
 def _walk_colours(path, backend, options):
@@ -178,10 +211,10 @@ def _walk_colours(path, backend, options):
                 yield _grey(frame)
 
 
-def read_video_clip(path):
+def read_video_clip(path, glance=None):
     """A loose video as a `Clip`: its file name is its patient; 112 x 112 pixels are EchoNet-Dynamic's own format."""
     path = Path(path)
-    frames, fps = read_video(path)
+    frames, fps = read_video(path, glance)
     sector = ECHONET if frames.shape[1:] == (STUDY_SIZE, STUDY_SIZE) else None
     return Clip(frames, path.stem, path.stem, KIND, source=str(path), fps=fps, sector=sector)
 
@@ -273,12 +306,14 @@ def _lumas(capture, path):
         yield frame
 
 
-def _any_codec(path):
+def _any_codec(path, glance):
     """(frames, fps, frame count) from the first OpenCV backend that decodes anything."""
     for backend, options in _BACKENDS:
         capture, frames = cv2.VideoCapture(str(path), backend, options), []
         shape = _size(capture, path) if capture.isOpened() else ()
         for frame in _until_end(capture):
+            if glance and frame.ndim == 3:
+                glance.add(len(frames), frame)
             frames.append(_grey(frame))
             check_size(path, len(frames), *shape)  # a codec may make any length of a few bytes
         if frames:

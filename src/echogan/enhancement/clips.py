@@ -1,5 +1,6 @@
 """A recording in, a recording of the same kind out; folders of them; and the two films that may lie beside one."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from echogan.data.tree import Folder as Tree
 from echogan.enhancement import gate, mark
 from echogan.enhancement.media import SUFFIXES, into, open_medium, writer
 from echogan.enhancement.stream import FULL, Done, Tally, enhanced
+from echogan.enhancement.unfinished import plan_of, unfinished
 from echogan.errors import BadInput
+from echogan.files import remove_leftovers
 from echogan.preprocessing.deidentify import extremes, inside, sector_of
 from echogan.preprocessing.recordings import DICOM_HEAD, is_dicom, left_out
 from echogan.sector import ECHONET
@@ -30,39 +33,86 @@ class Folder:
     warnings: list = field(default_factory=list)
 
 
-def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None):
+@dataclass(frozen=True)
+class Report:
+    """What is written on each recording: `write(Done, page)`, and `told`, by which equal reports are known."""
+
+    write: Callable
+    told: str
+
+
+def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None, report=None):
     """Enhance a recording, or each in a folder, into the new file or folder `out`; returns a `Folder`.
 
     enhance: float (T, 1, H, W) in [-1, 1], strength -> the same. In a folder a broken recording is named and the others
-    are made. Progress goes to `callback(done, total)` in recordings.
+    are made; what an equal call (of the same `wanted.origin`) had made before it was stopped is not made again. Progress
+    goes to `callback(done, total)` in recordings. report: the `Report` to write of each.
     """
     source, out = Path(source), Path(out)
     if not source.is_dir():
-        return Folder([enhance_file(source, out, enhance, wanted)], [])
+        result = Folder([enhance_file(source, out, enhance, wanted, pages_of([out])[out] if report else None)], [])
+        _reported(result, report, pages_of([out])[out])
+        return result
     files = Tree(source).names()
     names = [name for name in files if _is_recording(source / name)]
     if not names:
         raise BadInput(f"{source} holds no recording; give a folder with {', '.join(SUFFIXES)} or DICOM files")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} exists and is not empty; choose another folder")
     others = sorted(set(files) - set(names))
     result = Folder([], [], left_out(others, "are of kinds that cannot be enhanced"))
-    for number, name in enumerate(names, 1):
-        try:
-            result.done.append(enhance_file(source / name, out / name, enhance, wanted))
-        except BadInput as error:
-            result.failed.append(str(error))
-        if callback:
-            callback(number, len(names))
+    pages = pages_of([out / name for name in names])
+    with unfinished(out, plan_of(source, names, wanted, report.told if report else "")) as work:
+        _clear(
+            {path: page for path, page in pages.items() if path.relative_to(out).as_posix() not in work.done}, wanted
+        )
+        for number, name in enumerate(names, 1):
+            if name in work.done:
+                result.done.append(work.done[name])
+            elif _made(result, source / name, out / name, pages[out / name], enhance, wanted, report):
+                work.add(name, result.done[-1])
+            if callback:
+                callback(number, len(names))
     return result
 
 
-def enhance_file(source, out, enhance, wanted=FULL):
-    """Enhance one recording into the new file `out` of the same kind; returns its `Done`. Errors leave nothing behind."""
+def _made(result, source, out, page, enhance, wanted, report):
+    """Whether a recording of a folder was enhanced and reported on; `result` has its `Done`, and the sentence if not."""
+    try:
+        result.done.append(enhance_file(source, out, enhance, wanted, page if report else None))
+    except BadInput as error:
+        result.failed.append(str(error))
+        return False
+    return _reported(result, report, page)
+
+
+def _reported(result, report, page):
+    """Whether the report on the recording made last could be written."""
+    try:
+        if report:
+            report.write(result.done[-1], page)
+    except BadInput as error:
+        result.failed.append(str(error))
+        return False
+    return True
+
+
+def _clear(pages, wanted):
+    """Remove what was stopped half way: {recording to make: page of its report}, in a folder that is ours alone."""
+    for folder in {path.parent for path in pages}:
+        remove_leftovers(folder)
+    for out, page in pages.items():
+        for path in (*_files(out, wanted), *_both(page)):
+            path.unlink(missing_ok=True)
+
+
+def enhance_file(source, out, enhance, wanted=FULL, page=None):
+    """Enhance one recording into the new file `out` of the same kind; returns its `Done`. Errors leave nothing behind.
+
+    page: that of the report which is to lie beside it, and must be new as well.
+    """
     source, out = Path(source), Path(out)
-    extras = {name: out.with_name(f"{out.stem}_{name}{out.suffix}") for name in _EXTRAS if getattr(wanted, name)}
-    files = [out, *extras.values()]
-    _check(source, files, wanted)
+    files = _files(out, wanted)
+    extras = dict(zip(_extras(wanted), files[1:]))
+    _check(source, files, wanted, _both(page) if page else ())
     if _is_dicom(source):
         from echogan.enhancement.dicom import enhance_dicom  # brings pydicom, which other recordings never need
 
@@ -123,6 +173,13 @@ def called(path):
     return "a DICOM" if _is_dicom(path) else path.name
 
 
+def pages_of(paths):
+    """{recording: the page of the report on it}, beside it, named by its stem, or in full where two of a folder share that."""
+    stems = Counter(path.with_name(stem_of(path)) for path in paths)
+    shared = {path: stems[path.with_name(stem_of(path))] > 1 for path in paths}
+    return {path: path.with_name(f"{path.name if shared[path] else stem_of(path)}_trust.html") for path in paths}
+
+
 def stem_of(path):
     """The name of a recording without its suffix; of a DICOM called by numbers (1.2.840.5) all of it, or two would share one."""
     return path.stem if path.suffix.lower() in (*SUFFIXES, DICOM) else path.name
@@ -147,7 +204,21 @@ def _is_dicom(path):
         return False
 
 
-def _check(source, files, wanted):
+def _extras(wanted):
+    return [name for name in _EXTRAS if getattr(wanted, name)]
+
+
+def _files(out, wanted):
+    """All that enhancing into `out` writes."""
+    return [out, *(out.with_name(f"{out.stem}_{name}{out.suffix}") for name in _extras(wanted))]
+
+
+def _both(page):
+    """The page of a report, and the picture beside it."""
+    return page, page.with_suffix(".png")
+
+
+def _check(source, files, wanted, beside):
     out, dicom = files[0], _is_dicom(source)
     if not 0 <= wanted.strength <= 1:
         raise BadInput(f"the strength is 0 (the input) to 1 (all of it), got {wanted.strength:g}")
@@ -158,7 +229,7 @@ def _check(source, files, wanted):
         raise BadInput(
             f"{source} is a DICOM, of which only the enhanced object is written, on the sector that it shows"
         )
-    there = [path for path in files if path.exists()]
+    there = [path for path in (*files, *beside) if path.exists()]
     if there:
         raise BadInput(f"{there[0]} is there already; choose another name, nothing is replaced")
 

@@ -3,6 +3,7 @@
 The rule for tags: what is not in `TECHNICAL` is not written. With `keep_patient` the tags of `PATIENT` are copied too, the
 study stays the same and the source is referred to; the series and the object are new ones always. Pixels outside the sector
 are black, or with `keep_surround` those of the source as grey; a mark of research use is burnt in there, and its box told.
+What is burnt into the sector stays: the object calls itself free of annotation only where none was found there.
 Frames are grey of 8 bits without compression (a window of the file is applied), written one by one.
 """
 
@@ -43,22 +44,36 @@ def enhance_dicom(source, out, enhance, wanted):
     """Enhance one ultrasound DICOM into the new file `out`; returns its `Done`. Errors leave nothing behind."""
     cine, mask, seen, count = opened(source)
     refused = gate.refusal(source, (), cine.frames(), cine.shape[0], mask, wanted)  # the reader itself refuses colour
-    stamp = mark.place(mask)
+    stamp, marks = mark.place(mask), find_marks(seen, mask, count > 1)
     tally, pixels = Tally(mask), int(np.prod(cine.shape))
     with atomic(out) as temporary, open(temporary, "wb") as file:
-        _write_tags(file, cine, wanted)
+        _write_tags(file, cine, wanted, annotated(marks, wanted))
         file.write(_PIXELS + (pixels + pixels % 2).to_bytes(4, "little"))
         for before, after in enhanced(cine.frames(), mask, enhance, wanted, 255, source):
             tally.add(before, after)
             file.write(mark.burn(after if wanted.keep_surround else after * mask, *stamp).tobytes())
         file.write(bytes(pixels % 2))
-    warnings = list(cine.warnings)
-    if wanted.keep_surround and (text := find_marks(seen, mask, count > 1).text):
-        warnings.append(
-            f"{source} shows {len(text)} pieces of text outside its sector, which were kept: look for names"
-        )
+    warnings = [*cine.warnings, *_kept_text(source, marks, wanted)]
     said = {"refused": refused, "box": stamp[0], "files": [out], "warnings": warnings}
     return Done(out, source, cine.shape, **tally.found(), **said)
+
+
+def _kept_text(source, marks, wanted):
+    """Sentences on what may name somebody in the pixels that were kept."""
+    if wanted.keep_surround and marks.text:
+        yield f"{source} shows {len(marks.text)} pieces of text outside its sector, which were kept: look for names"
+    if marks.inside:
+        yield f"{source} shows what may be text inside its sector ({len(marks.inside)} places), which was kept: look for names"
+
+
+def annotated(marks, wanted):
+    """Burned In Annotation: "YES", "NO" where none was found in all that was kept, None where that cannot be told.
+
+    Steady lines inside the sector may be a valve's, and nothing tells letters in a still: neither is a yes.
+    """
+    if wanted.keep_surround:
+        return "YES"
+    return "NO" if marks.inside == () else None
 
 
 def opened(source):
@@ -71,18 +86,18 @@ def opened(source):
     return cine, inside(sector_of(stub, seen), cine.region), seen, count
 
 
-def _write_tags(file, cine, wanted):
+def _write_tags(file, cine, wanted, annotation):
     try:
         with quiet():
-            dcmwrite(file, derived(cine, wanted), enforce_file_format=True)
+            dcmwrite(file, derived(cine, wanted, annotation), enforce_file_format=True)
     except Exception as error:  # a tag that holds something else than its kind
         raise BadInput(
             f"{cine.header.path} has tags that cannot be written again ({kind_of(error)}); export it again"
         ) from error
 
 
-def derived(cine, wanted):
-    """The tags of the new object, without its pixels."""
+def derived(cine, wanted, annotation):
+    """The tags of the new object, without its pixels; `annotation` as from `annotated`."""
     old, new = cine.header.tags, Dataset()
     for keyword in EMPTY:
         setattr(new, keyword, "")
@@ -103,7 +118,8 @@ def derived(cine, wanted):
         f"{', temporal' * wanted.temporal}. Research use only, not for diagnosis."
     )[:1024]
     new.SeriesDescription = "EchoGAN, research only"
-    new.BurnedInAnnotation = "YES" if wanted.keep_surround else "NO"
+    if annotation:
+        new.BurnedInAnnotation = annotation
     new.SequenceOfUltrasoundRegions = [_region(cine)]
     return _with_pixels(new, cine)
 

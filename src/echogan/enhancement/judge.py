@@ -71,6 +71,15 @@ def case_of(frames, truth, split="TEST", clips=()):
     )  # fmt: skip
 
 
+def resting(case):
+    """{measures: bool (N,)}: the pictures that they rest on, whose regions have the `measures.LEAST` pixels to say anything."""
+    large = {
+        name: np.array([case.region(i, name).sum() >= measures.LEAST for i in range(len(case.low))])
+        for name in (MUSCLE, CAVITY)
+    }
+    return {"CNR and gCNR": large[MUSCLE] & large[CAVITY], "KS_A": large[MUSCLE], "KS_B": large[CAVITY]}
+
+
 def method_of(enhance, wanted=FULL):
     """An `enhance` callable as a method f(images, mask), like those of `baselines`."""
     return lambda images, mask: enhance_array(images, mask, enhance, wanted)

@@ -28,7 +28,7 @@ class Medium:
     fps: float | None
     levels: int  # the largest grey level: 255, or 65535
     frames: Callable
-    colours: np.ndarray  # the first frames as stored, (n, H, W, 3): what tells Doppler
+    colours: np.ndarray  # frames all over it as stored, (n, H, W, 3): what tells Doppler
     picture: np.ndarray | None = None  # of a still: all of its channels
 
     @property

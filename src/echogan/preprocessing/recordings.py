@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
-from echogan.data.colour import chroma, is_grey, told
+from echogan.data.colour import Glance, chroma, is_grey, told
 from echogan.data.echonet import KIND_FILES, kind_of
 from echogan.data.images import IMAGE_SUFFIXES
 from echogan.data.places import Place, places
@@ -41,16 +41,17 @@ def is_dicom(name, head):
 
 
 def read_video(path):
-    """A video as a `Clip` with its sector; a `BadInput` for colour in that, which is flow and not tissue.
+    """A video as a `Clip` with its sector; a `BadInput` for colour in that, which is flow and not tissue, in frames all over it.
 
     Videos in EchoNet-Dynamic's own format are B-mode all, with a coloured mark of the probe.
     """
-    clip = read_video_clip(path)
+    glance = Glance()
+    clip = read_video_clip(path, glance)
     if clip.sector is not None:
         return clip
     clip.sector = find_sector(clip)
     mask = clip.sector.mask()
-    for number, frame in enumerate(colours(path)):
+    for number, frame in (glance.kept or colours(path, len(clip.frames))).items():
         if not is_grey(levels := chroma(frame)[mask]):
             raise BadInput(f"frame {number} of {path} {told(levels)}; give a grey recording")
     return clip
