@@ -20,16 +20,8 @@ from echogan.cli import enhance, trust
 from echogan.cli import report, study, start
 # fmt: on
 
-GOES_ON = (
-    "train",
-    "sweep",
-    "study",
-    "demo",
-    "extract",
-    "segmenter",
-    "downstream",
-    "official train",
-)  # from what they keep
+# What goes on from what it keeps, where it was interrupted.
+GOES_ON = ("train", "sweep", "study", "demo", "extract", "segmenter", "downstream", "official train")
 SUMMARY = "Generate and enhance echocardiograms with GANs. Research use only, not for diagnosis."
 
 
