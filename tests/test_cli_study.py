@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from echogan import models
 from echogan.cli import main, parts, steps
+from echogan.cli.asked import keep_asked
 from echogan.cli.plan import ROWS, SOURCES, Plan
 from echogan.cli.steps import Step, fresh, take
 from echogan.config import RunFolder, folder
@@ -26,6 +27,7 @@ from echogan.data.frames import load_frames, save_index
 from echogan.data.images import write_png
 from echogan.engine import checkpoint
 from echogan.engine.sampling import remove_samples
+from echogan.errors import BadInput
 from echogan.files import read_json, write_json
 from tests.conftest import blobs, framed
 from tests.engine.test_fit import left_behind
@@ -207,9 +209,12 @@ def test_a_stale_gallery_loses_nothing_that_the_study_did_not_draw(tmp_path):
         (gallery / name).touch()
     remove_samples(gallery)  # without a manifest nobody knows whose they are
     assert len(list(gallery.iterdir())) == 4
-    write_json(gallery / "manifest.json", {"n": 2, "weights_sha256": "of older weights"})
+    write_json(gallery / "manifest.json", {"n": 3, "weights_sha256": "of older weights"})
+    remove_samples(gallery)  # no new one could take its place
+    assert len(list(gallery.iterdir())) == 5
+    (gallery / "mine.png").rename(gallery / ".DS_Store")
     remove_samples(gallery)
-    assert sorted(path.name for path in gallery.iterdir()) == ["img_00002.png", "mine.png"]
+    assert list(gallery.iterdir()) == []
 
 
 def plan(**asked):
@@ -343,6 +348,23 @@ def test_data_that_change_where_they_lie_are_taken_until_anything_is_made_of_the
     write_json(RunFolder.of("medgan", "M1", folder("experiments") / "frames").config, {})
     (a / "four.avi").write_text("downloaded again")
     assert run(*words) == 1  # a run learnt from them
+
+
+def test_what_a_study_makes_below_its_data_is_none_of_them(tmp_path, monkeypatch):
+    home = tmp_path / "EchoNet"
+    for name in ("data", "experiments", "results"):
+        monkeypatch.setenv(f"ECHOGAN_{name.upper()}", str(home / name))
+    (home / "Videos").mkdir(parents=True)
+    (home / "Videos" / "a.avi").write_bytes(b"a")
+    asked = plan(data=str(home))
+    keep_asked(asked)
+    for made in (asked.place("frames") / "manifest.json", home / "experiments" / "x.csv", home / "results" / "x.png"):
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_text("{}")
+        keep_asked(asked)
+    (home / "Videos" / "b.avi").write_bytes(b"b")
+    with pytest.raises(BadInput, match="as it is now"):
+        keep_asked(asked)
 
 
 def test_moved_data_and_a_study_from_before_this_was_kept_go_on(tmp_path, monkeypatch):

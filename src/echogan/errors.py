@@ -14,6 +14,10 @@ class BadInput(Exception):
         return [f"echogan: {self}"]  # what IPython shows in a notebook instead of the stack
 
 
+class CannotWrite(BadInput):
+    """A disk that is full, write-protected or gone; what was kept so far is whole."""
+
+
 def in_one_sentence(program):
     """Run a program whose last word, where it cannot go on through no fault of ours, is one sentence; it exits with 1 then."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile, ZipInfo
 
-from echogan.errors import BadInput
+from echogan.errors import BadInput, CannotWrite
 
 FILES = (".gif", ".mp4", ".avi", ".jpg", ".jpeg", ".npz", ".npy", ".tar", ".gz")  # endings that no folder of images has
 
@@ -108,11 +108,11 @@ def _check_parents(path):
 
 @contextmanager
 def disk_errors(path):
-    """Turn what the system says of a full or write-protected disk into a `BadInput` that names `path`."""
+    """Turn what the system says of a full or write-protected disk into a `CannotWrite` that names `path`."""
     try:
         yield
     except OSError as error:
-        raise BadInput(
+        raise CannotWrite(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
         ) from error
 

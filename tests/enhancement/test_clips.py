@@ -15,7 +15,7 @@ from echogan.enhancement.media import open_medium
 from echogan.enhancement.steady import flicker
 from echogan.enhancement.stream import Wanted, enhance_array, enhanced
 from echogan.enhancement.unfinished import plan_of, unfinished
-from echogan.errors import BadInput
+from echogan.errors import BadInput, CannotWrite
 from echogan.preprocessing.recordings import read_video as read_recording
 from echogan.sector import ECHONET
 from tests.data.studies import beating, write_avi
@@ -241,6 +241,31 @@ def test_a_folder_that_was_stopped_goes_on_for_an_equal_call_alone(tmp_path):
     assert [done.source for done in result.done] == [done.source for done in unbroken.done]
     with pytest.raises(BadInput, match="out exists and is not empty; choose another folder"):
         enhance_path(tmp_path / "in", out, gain, wanted, report=report)
+
+
+def test_a_full_disk_stops_a_folder_until_there_is_room_and_what_a_user_put_there_stays(tmp_path):
+    source, out, wanted = tmp_path / "in", tmp_path / "in" / "out", Wanted(origin="a run")  # below what it is made of
+    write_png(source / "a.png", np.zeros((60, 80), np.uint8))  # shows no sector
+    for name in ("b.png", "b_trust.png", "c.png"):
+        write_png(source / name, scan(1)[0])
+    room = []
+
+    def write(done, page):
+        if done.path.name == "c.png" and not room:
+            raise CannotWrite(f"cannot write {page}: no space left; free some")
+        page.write_text(done.path.name)
+
+    report = Report(write, "short")
+    with pytest.raises(CannotWrite, match="no space left"):
+        enhance_path(source, out, gain, wanted, report=report)
+    write_png(out / "a.png", scan(1)[0])  # made by hand
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("[ab]*")}
+    room.append("some")
+    result = enhance_path(source, out, gain, wanted, report=report)
+    assert [done.path.name for done in result.done] == ["b.png", "b_trust.png", "c.png"]
+    assert len(result.failed) == 1 and "a.png" in result.failed[0]
+    assert len(kept) == 5 and kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert not (out / ".unfinished").exists() and (out / "c_trust.html").read_text() == "c.png"
 
 
 def test_two_programs_do_not_write_one_folder(tmp_path):

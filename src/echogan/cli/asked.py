@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from echogan.cli.parts import wanted
+from echogan.cli.plan import SOURCES
+from echogan.config import folder
 from echogan.errors import BadInput
 from echogan.files import read_json, write_json
 
@@ -21,13 +23,13 @@ def keep_asked(plan):
     """
     asked = {source: _origin(plan, source) for source in sorted(wanted(plan))}
     begun = {source for source, (path, _) in asked.items() if _begun(plan, source, path)}
-    _keep(plan.experiments / ".study" / "asked.json", asked, plan.experiments, "EXPERIMENTS", begun)
+    _keep(plan, plan.experiments / ".study" / "asked.json", asked, plan.experiments, "EXPERIMENTS", begun)
     for source, given in (("frames", plan.data), ("masks", plan.camus), ("quality", plan.camus)):
         frames, (path, _) = plan.place(source), _given(given)
         note = frames.with_name(f".{frames.name}.json")
         if path and str(frames) != path and (note.is_file() or not frames.exists()):
             begun = {source} if (frames / "manifest.json").is_file() else set()
-            _keep(note, {source: (path, 0)}, frames, "DATA", begun)
+            _keep(plan, note, {source: (path, 0)}, frames, "DATA", begun)
 
 
 def _origin(plan, source):
@@ -50,11 +52,11 @@ def _begun(plan, source, path):
     return prepared or any(run.config.is_file() for run in runs)
 
 
-def _keep(note, asked, made, variable, begun):
+def _keep(plan, note, asked, made, variable, begun):
     """Add {source: (path, patients)} to a JSON of them, or refuse what is another one than there; `begun`: see `_begun`."""
-    had, new = read_json(note) if note.is_file() else {}, {}
+    had, new, ours = read_json(note) if note.is_file() else {}, {}, _made_by(plan)
     for source, (path, patients) in asked.items():
-        old, now = had.get(source), {"path": path, "patients": patients, "files": _files(path)}
+        old, now = had.get(source), {"path": path, "patients": patients, "files": _files(path, ours)}
         grown = bool(old) and (old["path"], old["patients"]) == (path, patients)
         if old and _other(old, now) and not (grown and source not in begun):
             changed = " as it is now" * grown
@@ -77,14 +79,23 @@ def _told(origin):
     return " and ".join(filter(None, (origin["path"], phantom)))
 
 
-def _files(path):
+def _made_by(plan):
+    """The folders that studies write to, which may lie below the data."""
+    places = [plan.place(source.name) for source in SOURCES]
+    published = [place.with_name(f"{place.name}_as_published") for place in places]
+    return [place.resolve() for place in (*map(folder, ("data", "experiments", "results")), *places, *published)]
+
+
+def _files(path, ours=()):
     """Hash of the names and sizes of the files at a path, wherever it lies; empty for no path.
 
-    Hidden ones are left out: a look into a folder leaves a .DS_Store there.
+    Hidden ones are left out, as a look into a folder leaves a .DS_Store there; so is what lies in the folders `ours`.
     """
     if not path:
         return ""
     found = [Path(path)] if Path(path).is_file() else [file for file in Path(path).rglob("*") if file.is_file()]
+    inner = [place for place in ours if place != Path(path) and place.is_relative_to(path)]
+    found = [file for file in found if not any(file.is_relative_to(place) for place in inner)]
     named = ((file.relative_to(path), file.stat().st_size) for file in found)
     told = sorted(
         f"{name.as_posix()}\0{size}" for name, size in named if not any(p.startswith(".") for p in name.parts)

@@ -115,14 +115,18 @@ def write_samples(source, out, n=36, wanted=BEST, device="cpu"):
 
 
 def remove_samples(folder):
-    """Remove what `write_samples` wrote into a folder, as its manifest tells; what else lies there stays."""
+    """Remove what `write_samples` wrote into a folder, as its manifest tells; nothing where anything else lies there."""
     manifest = Path(folder) / "manifest.json"
     told = read_json(manifest) if manifest.is_file() else {}
     if "weights_sha256" not in told or "n" not in told:
         return
+    pictures = {PICTURE.format(i) for i in range(told["n"])}
+    there = {path.name for path in Path(folder).iterdir()}
+    if there - pictures - {manifest.name, ".DS_Store"}:
+        return
     with disk_errors(folder):
-        for i in range(told["n"]):
-            (Path(folder) / PICTURE.format(i)).unlink(missing_ok=True)
+        for name in sorted(there - {manifest.name}):
+            (Path(folder) / name).unlink()
         manifest.unlink()  # last: a removal that was stopped can go on
 
 

@@ -14,8 +14,8 @@ from echogan.enhancement import gate, mark
 from echogan.enhancement.media import SUFFIXES, into, open_medium, writer
 from echogan.enhancement.stream import FULL, Done, Tally, enhanced
 from echogan.enhancement.unfinished import plan_of, unfinished
-from echogan.errors import BadInput
-from echogan.files import remove_leftovers
+from echogan.errors import BadInput, CannotWrite
+from echogan.files import disk_errors, remove_leftovers
 from echogan.preprocessing.deidentify import extremes, inside, sector_of
 from echogan.preprocessing.recordings import DICOM_HEAD, is_dicom, left_out
 from echogan.sector import ECHONET
@@ -45,15 +45,15 @@ def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None, rep
     """Enhance a recording, or each in a folder, into the new file or folder `out`; returns a `Folder`.
 
     enhance: float (T, 1, H, W) in [-1, 1], strength -> the same. In a folder a broken recording is named and the others
-    are made; what an equal call (of the same `wanted.origin`) had made before it was stopped is not made again. Progress
-    goes to `callback(done, total)` in recordings. report: the `Report` to write of each.
+    are made; what an equal call (of the same `wanted.origin`) had made before it was stopped, as by a full disk, is not made
+    again. Progress goes to `callback(done, total)` in recordings. report: the `Report` to write of each.
     """
     source, out = Path(source), Path(out)
     if not source.is_dir():
         result = Folder([enhance_file(source, out, enhance, wanted, pages_of([out])[out] if report else None)], [])
         _reported(result, report, pages_of([out])[out])
         return result
-    files = Tree(source).names()
+    files = [name for name in Tree(source).names() if not (source / name).resolve().is_relative_to(out.resolve())]
     names = [name for name in files if _is_recording(source / name)]
     if not names:
         raise BadInput(f"{source} holds no recording; give a folder with {', '.join(SUFFIXES)} or DICOM files")
@@ -61,14 +61,15 @@ def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None, rep
     result = Folder([], [], left_out(others, "are of kinds that cannot be enhanced"))
     pages = pages_of([out / name for name in names])
     with unfinished(out, plan_of(source, names, wanted, report.told if report else "")) as work:
-        _clear(
-            {path: page for path, page in pages.items() if path.relative_to(out).as_posix() not in work.done}, wanted
-        )
+        whole = {file for name in work.done for file in _written(out / name, wanted, pages)}
+        _clear(out, {*_written(out / work.begun, wanted, pages)} - whole if work.begun else ())
         for number, name in enumerate(names, 1):
             if name in work.done:
                 result.done.append(work.done[name])
-            elif _made(result, source / name, out / name, pages[out / name], enhance, wanted, report):
-                work.add(name, result.done[-1])
+            else:
+                work.begin(name)
+                if _made(result, source / name, out / name, pages[out / name], enhance, wanted, report):
+                    work.add(name, result.done[-1])
             if callback:
                 callback(number, len(names))
     return result
@@ -78,6 +79,8 @@ def _made(result, source, out, page, enhance, wanted, report):
     """Whether a recording of a folder was enhanced and reported on; `result` has its `Done`, and the sentence if not."""
     try:
         result.done.append(enhance_file(source, out, enhance, wanted, page if report else None))
+    except CannotWrite:
+        raise  # nor could the next; once there is room, an equal call goes on
     except BadInput as error:
         result.failed.append(str(error))
         return False
@@ -89,19 +92,26 @@ def _reported(result, report, page):
     try:
         if report:
             report.write(result.done[-1], page)
+    except CannotWrite:
+        raise
     except BadInput as error:
         result.failed.append(str(error))
         return False
     return True
 
 
-def _clear(pages, wanted):
-    """Remove what was stopped half way: {recording to make: page of its report}, in a folder that is ours alone."""
-    for folder in {path.parent for path in pages}:
-        remove_leftovers(folder)
-    for out, page in pages.items():
-        for path in (*_files(out, wanted), *_both(page)):
+def _clear(out, begun):
+    """Remove what was stopped half way in a folder that is ours: files without their name yet, and the `begun` ones."""
+    with disk_errors(out):
+        for folder in (out, *(path for path in out.rglob("*") if path.is_dir())):
+            remove_leftovers(folder)
+        for path in begun:
             path.unlink(missing_ok=True)
+
+
+def _written(out, wanted, pages):
+    """All that enhancing into `out`, and the report on it, may write."""
+    return *_files(out, wanted), *_both(pages[out])
 
 
 def enhance_file(source, out, enhance, wanted=FULL, page=None):

@@ -1,10 +1,10 @@
 """A folder of recordings on its way: what is made so far, so that an equal call goes on after any interruption.
 
 OUT/.unfinished/plan.json    weights, settings and recordings: only an equal call goes on
-OUT/.unfinished/done.jsonl   one line for each recording that is made, and reported on
+OUT/.unfinished/done.jsonl   a line as each recording is begun, and one once it is made and reported on
 OUT/.unfinished/lock         held while a program works there
 
-All of it is gone once every recording was tried.
+All of it is gone once every recording was tried, those that could not be enhanced included.
 """
 
 import hashlib
@@ -27,16 +27,24 @@ from echogan.files import disk_errors, read_json, write_json, write_text
 
 @dataclass
 class Work:
-    """`done`: {name of a recording: its `Done`}."""
+    """`done`: {name of a recording: its `Done`}; `begun`: the one that was begun last, where it was not made."""
 
     done: dict
+    begun: str
     journal: TextIO
+
+    def begin(self, name):
+        """Keep that the recording `name` is on its way."""
+        self._write({"begun": name})
 
     def add(self, name, done):
         """Keep that the recording `name` is made."""
         self.done[name] = done
+        self._write({"name": name, **asdict(done)})
+
+    def _write(self, entry):
         with disk_errors(self.journal.name):
-            print(json.dumps({"name": name, **asdict(done)}, default=_plain), file=self.journal, flush=True)
+            print(json.dumps(entry, default=_plain), file=self.journal, flush=True)
 
 
 @contextmanager
@@ -49,10 +57,11 @@ def unfinished(out, plan):
     with _alone(out, folder, plan):
         with disk_errors(out):
             write_json(folder / "plan.json", plan)
-            done, lines = _read(out, folder / "done.jsonl")
+            done, begun, lines = _read(out, folder / "done.jsonl")
             write_text(folder / "done.jsonl", "".join(lines))
         with open(folder / "done.jsonl", "a", encoding="utf-8", newline="\n") as journal:
-            yield Work(done, journal)
+            yield Work(done, begun, journal)
+        (folder / "plan.json").unlink()  # first, and under the lock: from here on nothing goes on
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -89,23 +98,31 @@ def _alone(out, folder, plan):
                 f"{out} is being written by another program; wait for it, or choose another folder"
             ) from error
     with held:
+        _check(out, folder / "plan.json", plan)  # once more: the program before may have come to its end meanwhile
         yield
 
 
 def _read(out, path):
-    """({name: `Done`}, their lines) of what is made and still there; a line that was cut short does not count."""
-    done, kept = {}, []
-    for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else ():
-        entry = json.loads(line) if line.endswith(b"\n") else {"name": ""}
-        name = entry.pop("name")
-        if (out / name).is_file():
-            kept.append(line.decode())
-            done[name] = _done(entry)
-    return done, kept
+    """({name: `Done`} of what is made and still there, the name begun last if it is not made, the lines of both).
+
+    A line that was cut short does not count.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    entries = [(json.loads(line), line) for line in lines if line.endswith("\n")]
+    made = {
+        entry["name"]: (entry, line) for entry, line in entries if "name" in entry and (out / entry["name"]).is_file()
+    }
+    last = entries[-1] if entries and "begun" in entries[-1][0] else ({"begun": ""}, "")
+    done = {name: _done(entry) for name, (entry, _) in made.items()}
+    return done, last[0]["begun"], [*(line for _, line in made.values()), last[1]]
 
 
 def _done(entry):
-    said: dict = {**entry, "shape": tuple(entry["shape"]), "box": tuple(entry["box"])}
+    said: dict = {
+        **{key: entry[key] for key in entry if key != "name"},
+        "shape": tuple(entry["shape"]),
+        "box": tuple(entry["box"]),
+    }
     said |= {"path": Path(entry["path"]), "source": Path(entry["source"]), "files": list(map(Path, entry["files"]))}
     return Done(**said)
 
