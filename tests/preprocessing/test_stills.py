@@ -266,6 +266,12 @@ def encrypted(path):
     return path
 
 
+def nameless(path):
+    data = zipped(path, {"a.png": png(picture())}).read_bytes()
+    path.write_bytes(data.replace(b"a.png", b"\0.png"))  # a name ends at its first zero
+    return path
+
+
 ARCHIVES = {
     "path traversal": (zip_with(["../../evil.png"]), "holds '../../evil.png', a name that leads outside of it"),
     "an absolute path": (zip_with(["/etc/evil.png"]), "a name that leads outside of it; do not trust this ZIP"),
@@ -273,6 +279,7 @@ ARCHIVES = {
     "a drive": (zip_with(["C:evil.png"]), "a name that leads outside of it"),
     "a name twice": (zip_twice, "holds 'a.png' twice; pack it again"),
     "a bomb": (bomb, "index.csv would unpack to 0.1 GB; remove it from the ZIP"),
+    "a name that is none": (nameless, "a name that is empty, too long or has control characters; pack it again"),
     "cut short": (cut, "is not a readable ZIP"),
     "encrypted": (encrypted, "a.png cannot be unpacked"),
     "empty": (zip_with([]), "holds no recording and no picture"),

@@ -158,14 +158,14 @@ def _open_once(path, _):
 
 @lru_cache(maxsize=2)
 def _members_once(path, _):
-    entries = [info for info in _opened(path).infolist() if not info.is_dir()]
+    entries = [info for info in _opened(path).infolist() if not info.filename.endswith("/")]
     outside = [info.filename for info in entries if _OUTSIDE.search(info.orig_filename)]
     if outside:
         raise BadInput(f"{path} holds {outside[0]!r}, a name that leads outside of it; do not trust this ZIP")
-    odd = [info.filename for info in entries if _ODD.search(info.filename) or _ODD.search(info.orig_filename)]
+    odd = [i.filename for i in entries if not i.filename or _ODD.search(i.filename) or _ODD.search(i.orig_filename)]
     if odd:
         raise BadInput(
-            f"{path} holds {odd[0][:40]!r}, a name that is too long or has control characters; pack it again"
+            f"{path} holds {odd[0][:40]!r}, a name that is empty, too long or has control characters; pack it again"
         )
     kept = {info.filename.replace("\\", "/"): info for info in entries}
     if len(kept) < len(entries):
