@@ -268,6 +268,14 @@ def test_a_full_disk_stops_a_folder_until_there_is_room_and_what_a_user_put_ther
     assert not (out / ".unfinished").exists() and (out / "c_trust.html").read_text() == "c.png"
 
 
+def test_a_folder_is_not_enhanced_into_itself_or_one_around_it(tmp_path):
+    write_png(tmp_path / "in" / "a.png", scan(1)[0])
+    for out in (tmp_path / "in", tmp_path):
+        with pytest.raises(BadInput, match="exists and is not empty; choose another folder"):
+            enhance_path(tmp_path / "in", out, gain)
+    assert [path.name for path in tmp_path.rglob("*")] == ["in", "a.png"]
+
+
 def test_two_programs_do_not_write_one_folder(tmp_path):
     write_png(tmp_path / "in" / "a.png", scan(1)[0])
     plan = plan_of(tmp_path / "in", ["a.png"], Wanted(origin="a run"), "")

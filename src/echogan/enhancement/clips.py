@@ -53,7 +53,10 @@ def enhance_path(source, out, enhance: Callable, wanted=FULL, callback=None, rep
         result = Folder([enhance_file(source, out, enhance, wanted, pages_of([out])[out] if report else None)], [])
         _reported(result, report, pages_of([out])[out])
         return result
-    files = [name for name in Tree(source).names() if not (source / name).resolve().is_relative_to(out.resolve())]
+    below = source.resolve() in out.resolve().parents  # what was made before is then no recording to enhance
+    files = [
+        name for name in Tree(source).names() if not (below and out.resolve() in (source / name).resolve().parents)
+    ]
     names = [name for name in files if _is_recording(source / name)]
     if not names:
         raise BadInput(f"{source} holds no recording; give a folder with {', '.join(SUFFIXES)} or DICOM files")
